@@ -1,0 +1,1 @@
+"""Redloom: define harm in context, create documented cases, judge whole interactions."""

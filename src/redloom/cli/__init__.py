@@ -1,0 +1,68 @@
+"""The command line: parse, call one service, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from redloom.cli import create, define, evaluate, report
+from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError
+
+app = typer.Typer(
+    name="redloom",
+    help="Define harm in context, create documented cases, judge whole interactions.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (define, create, evaluate, report):
+    module.register(app)
+
+STOPPED = (StoreError, StoppedError, BudgetSpentError)
+
+
+@app.callback()
+def options(
+    db: str = typer.Option(
+        "", "--db", metavar="URL", help="Database; else REDLOOM_DB, else sqlite:///redloom.db."
+    ),
+) -> None:
+    """Define harm in context, create documented cases, judge whole interactions.
+
+    Exit status: 0 done; 1 done, but a checked condition does not hold; 2 bad input; 3 stopped, can be resumed;
+    130 interrupted.
+    """
+    if db:
+        os.environ["REDLOOM_DB"] = db
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(args=_database_first(given), prog_name="redloom")
+    except RedloomError as error:
+        print(f"redloom: {error}", file=sys.stderr)
+        raise SystemExit(3 if isinstance(error, STOPPED) else 2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  nobody reads any more
+        raise SystemExit(0) from None
+
+
+def _database_first(arguments: list[str]) -> list[str]:
+    """``--db URL`` may stand anywhere; the parser wants it before the command."""
+    for index, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--db" and index + 1 < len(arguments):
+            return [argument, arguments[index + 1], *arguments[:index], *arguments[index + 2 :]]
+        if argument.startswith("--db="):
+            return [argument, *arguments[:index], *arguments[index + 1 :]]
+    return arguments

@@ -1,0 +1,148 @@
+"""Commands of the first moment: declare a study and look at it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from redloom.cli.output import AsJson, Why, note, print_json, print_table, split_version, visible, workspace
+
+if TYPE_CHECKING:
+    from redloom.services.studies import Applied
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (init, apply, show, schema):
+        app.command()(command)
+
+
+def init(
+    directory: Annotated[Path, typer.Argument(help="Folder to write to; made where it is missing.")],
+) -> None:
+    """Write a starter study: study.yaml with comments, .gitignore, a CI example.
+
+    Example: redloom init repair-desk
+    """
+    from redloom.services.starter import write_starter
+
+    for path in write_starter(directory):
+        print(path)
+    note(f"Next: read {directory / 'study.yaml'}, then 'redloom apply {directory / 'study.yaml'}'")
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="The study file.")],
+    why: Why = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
+    ] = False,
+    take: Annotated[str, typer.Option("--take", help="Settle conflicts: 'file' or 'web'.")] = "",
+    prune: Annotated[bool, typer.Option("--prune", help="Retire what the file no longer has.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Declare definitions and cases; what is the same stays untouched.
+
+    Example: redloom apply study.yaml --dry-run
+    """
+    from redloom.errors import InputError, unknown
+    from redloom.services import studies
+
+    if take not in ("", "file", "web"):
+        raise InputError(unknown("side", take, ("file", "web")))
+    with workspace() as found:
+        side: Any = take or None
+        done = studies.apply(found, file, why=why, take=side, prune=prune, dry_run=dry_run)
+    if as_json:
+        print_json(done)
+    else:
+        _print_applied(done)
+
+
+def _print_applied(done: Applied) -> None:
+    signs = {"add": "+", "change": "~", "retire": "-", "act": "+"}
+    listed = done.changes if done.dry_run else done.changes[:20]
+    for change in listed:
+        print(f"{signs[change.action]} {change.kind} {change.slug}")
+        if change.action == "change":
+            for path, before, after in change.fields:
+                print(f"    {path}: {visible(repr(before))} -> {visible(repr(after))}")
+        elif change.action == "act":
+            print(f"    {change.fields[0][0]} by {visible(str(_by(change.fields[0][2])))}")
+    if len(listed) < len(done.changes):
+        print(f"... and {len(done.changes) - len(listed)} more")
+    verb = "would change" if done.dry_run else "changed"
+    print(f"{done.study}: {len(done.changes)} {verb}, {done.unchanged} unchanged")
+    if done.kept:
+        named = ", ".join(f"{kind} {slug}" for kind, slug in done.kept[:5])
+        note(
+            f"{len(done.kept)} in the store and not in the file stay ({named}{', ...' if len(done.kept) > 5 else ''})"
+        )
+
+
+def _by(body: Any) -> str:
+    return body.get("by", "operation") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def show(
+    study: Annotated[str, typer.Argument(help="STUDY or STUDY@VERSION; all studies without it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what is there; with --json the whole study.
+
+    Example: redloom show school-health
+    """
+    from redloom.services import studies
+    from redloom.services.showing import show_release, whole_study
+
+    slug, version = split_version(study)
+    with workspace() as found:
+        if not study:
+            names = studies.list_studies(found)
+            print_json(names) if as_json else print(
+                "\n".join(names) or "no study yet; 'redloom init DIR' writes one"
+            )
+        elif version is not None:
+            release = show_release(found, slug, version)
+            print_json(release) if as_json else _print_fields(release)
+        elif as_json:
+            print_json(whole_study(found, slug))
+        else:
+            _print_overview(studies.overview(found, slug))
+
+
+def _print_fields(fields: dict[str, Any]) -> None:
+    for name, value in fields.items():
+        if not isinstance(value, list | dict):
+            print(f"{name.replace('_', ' ')}: {visible(str(value))}")
+
+
+def _print_overview(found: Any) -> None:
+    title = found.title if isinstance(found.title, str) else next(iter(found.title.values()))
+    print(f"{found.study}: {visible(title)} ({', '.join(found.languages)})")
+    if found.unanswered:
+        print(f"charter: open are {', '.join(n.replace('_', ' ') for n in found.unanswered)}")
+    print_table(("what", "how many"), [(n.replace("_", " "), c) for n, c in found.counts.items()])
+    if found.statuses:
+        print("cases: " + ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in found.statuses.items()))
+    for harm, who in found.dissent.items():
+        print(f"dissent on {harm}: {visible(', '.join(who))}")
+    for release in found.releases:
+        stamp = " (provisional)" if release["provisional"] else ""
+        print(f"release {release['version']}: {release['cases']} cases{stamp}")
+    for run in found.runs[:10]:
+        print(f"run {run['run']}: {run['state']}, {run['target']} on {run['version']}")
+
+
+def schema() -> None:
+    """Print the JSON schema of study.yaml, for editors.
+
+    Example: redloom schema > study.schema.json
+    """
+    from redloom.datasets.study_file import study_schema
+
+    print_json(study_schema())
+    sys.stdout.flush()

@@ -1,0 +1,126 @@
+"""What commands print: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import os
+import sys
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from redloom.services.workspace import Workspace
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Why = Annotated[str, typer.Option("--why", help="Goes to the history.")]
+
+
+@contextmanager
+def workspace() -> Generator[Workspace]:
+    """The workspace that the environment names."""
+    from redloom.services.workspace import open_workspace
+    from redloom.settings import read_settings
+
+    with open_workspace(read_settings(os.environ)) as found:
+        yield found
+
+
+def split_version(name: str) -> tuple[str, str | None]:
+    """``STUDY@VERSION`` or ``STUDY``."""
+    study, at, version = name.partition("@")
+    return study, version if at else None
+
+
+def print_json(value: Any) -> None:
+    """One JSON document."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=_plain)
+    sys.stdout.write("\n")
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if isinstance(value, datetime.date | datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, frozenset | set | tuple):
+        return list(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table; text that a model or file wrote is printed as it is, without control characters."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(visible("" if cell is None else str(cell))) for cell in row))
+    Console().print(table)
+
+
+def visible(text: str) -> str:
+    """``text`` without control characters, so that nothing in it can steer a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+
+
+def note(text: str) -> None:
+    """A line on stderr."""
+    print(text, file=sys.stderr)
+
+
+class Bar:
+    """A progress bar on a terminal; elsewhere a line now and then. Always on stderr."""
+
+    SECONDS_BETWEEN_LINES = 10.0
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._started, self._said = what, time.monotonic(), 0.0
+        self._bar: Any = None
+        self._task: Any = None
+        if sys.stderr.isatty():
+            self._start(total)
+        else:
+            note(f"{what}: 0/{total}")
+
+    def _start(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[beside]}"),
+        )
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._bar.add_task(self._what, total=total, beside="")
+        self._bar.start()
+
+    def update(self, done: int, total: int, beside: str = "") -> None:
+        """Show how far it is."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, total=total, beside=beside)
+            return
+        now = time.monotonic()
+        if now - self._said >= self.SECONDS_BETWEEN_LINES or done == total:
+            self._said = now
+            elapsed = now - self._started
+            left = f", about {elapsed / done * (total - done):.0f} s left" if 0 < done < total else ""
+            note(f"{self._what}: {done}/{total}{' ' + beside if beside else ''}{left}")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()

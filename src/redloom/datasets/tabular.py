@@ -1,0 +1,222 @@
+"""Cases from CSV and JSONL, a row at a time; every problem with its line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal, cast
+
+from pydantic import ValidationError
+
+from redloom.domain.case import Case
+from redloom.domain.value import issues_of, join_path
+from redloom.errors import InputError, Issue, nearest, unknown
+from redloom.ids import is_slug, slugify
+
+TableFormat = Literal["csv", "jsonl"]
+
+FIELDS = ("slug", "text", "turns", "scenario", "cluster", "harm", "language", "opening", "before")
+"""What a column can be mapped to; ``tag:NAME`` keeps one as a tag. ``before`` is text put before ``text``,
+such as the context string of a contextual behaviour; ``turns`` is a JSON list of user turns."""
+MAX_PROBLEMS = 200
+MAX_FIELD = 16 * 1024 * 1024
+
+
+def detect(path: Path) -> TableFormat:
+    """The format by the file's ending; raises InputError."""
+    name = path.name.removesuffix(".gz")
+    for ending, found in ((".csv", "csv"), (".jsonl", "jsonl"), (".ndjson", "jsonl")):
+        if name.endswith(ending):
+            return cast(TableFormat, found)
+    raise InputError(f"{path.name}: cannot tell the format by its name; say 'csv' or 'jsonl'")
+
+
+def read_cases(
+    path: Path,
+    *,
+    table: TableFormat,
+    mapping: Mapping[str, str],
+    known: Mapping[str, frozenset[str]],
+    licence: str = "",
+    source: str = "",
+) -> Iterator[tuple[str, Case]]:
+    """(slug, case) of every row, streamed; ``mapping`` is field -> column.
+
+    ``known`` are the slugs of scenarios and harms that rows may name. Raises InputError at the end, with every
+    problem up to ``MAX_PROBLEMS``, or at once when the mapping is off.
+    """
+    issues: list[Issue] = []
+    seen: dict[str, int] = {}
+    checked = False
+    for line, row in _rows(path, table, issues):
+        if not checked:
+            _check_mapping(path, mapping, row)
+            checked = True
+        found = _case(row, mapping, line, path, licence, source, known)
+        if isinstance(found, list):
+            issues += found
+        else:
+            slug, case = found
+            if slug in seen:
+                message = f"{slug!r} stands here a second time; the first is in line {seen[slug]}"
+                issues.append(Issue(message, path=mapping.get("slug", ""), file=path.name, line=line))
+            else:
+                seen[slug] = line
+                if not issues:
+                    yield slug, case
+        if len(issues) >= MAX_PROBLEMS:
+            issues.append(Issue(f"stopped after {MAX_PROBLEMS} problems", file=path.name))
+            break
+    if issues:
+        raise InputError(issues)
+
+
+def _rows(path: Path, table: TableFormat, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with _open(path) as file:
+            yield from (_csv_rows if table == "csv" else _json_rows)(file, path, issues)
+    except OSError as error:
+        raise InputError(Issue(f"cannot be read: {error.strerror or error}", file=str(path))) from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            Issue(f"is not UTF-8 (near byte {error.start} of a block)", file=path.name)
+        ) from error
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(cast(IO[bytes], gzip.open(path, "rb")), encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _csv_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(MAX_FIELD)
+    reader = csv.reader(file, strict=True)
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise InputError(Issue("is empty; expected a line of column names", file=path.name))
+        start = reader.line_num + 1
+        for values in reader:
+            if values and len(values) != len(header):
+                message = f"has {len(values)} fields; expected {len(header)} ({', '.join(header)})"
+                issues.append(Issue(message, file=path.name, line=start))
+            elif values:
+                yield start, dict(zip(header, values, strict=True))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            Issue(f"not readable as CSV: {error}", file=path.name, line=reader.line_num)
+        ) from error
+
+
+def _json_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, text in enumerate(file, start=1):
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except ValueError as error:
+            issues.append(Issue(f"not readable as JSON: {error}", file=path.name, line=number))
+            continue
+        except RecursionError:
+            issues.append(Issue("is nested too deeply", file=path.name, line=number))
+            continue
+        if not isinstance(value, dict):
+            issues.append(Issue("expected a JSON object", file=path.name, line=number))
+            continue
+        yield number, cast(dict[str, Any], value)
+
+
+def _check_mapping(path: Path, mapping: Mapping[str, str], row: Mapping[str, Any]) -> None:
+    issues: list[Issue] = []
+    for field, column in mapping.items():
+        if field not in FIELDS and not field.startswith("tag:"):
+            close = nearest(field, FIELDS)
+            hint = f"did you mean {close!r}?" if close else f"expected one of {', '.join(FIELDS)} or tag:NAME"
+            issues.append(Issue(f"--map {field}={column}: unknown field {field!r}; {hint}"))
+        if column not in row:
+            issues.append(Issue(f"--map {field}={column}: {unknown('column', column, row)}", file=path.name))
+    if "text" not in mapping and "turns" not in mapping:
+        columns = ", ".join(repr(name) for name in row)
+        issues.append(Issue(f"no column is mapped to the prompt; say --map text=COLUMN (columns: {columns})"))
+    if issues:
+        raise InputError(issues)
+
+
+def _case(
+    row: Mapping[str, Any],
+    mapping: Mapping[str, str],
+    line: int,
+    path: Path,
+    licence: str,
+    source: str,
+    known: Mapping[str, frozenset[str]],
+) -> tuple[str, Case] | list[Issue]:
+    values = {field: row[column] for field, column in mapping.items() if row.get(column) not in (None, "")}
+    issues: list[Issue] = []
+
+    def problem(message: str, field: str) -> None:
+        issues.append(Issue(message, path=mapping.get(field, field), file=path.name, line=line))
+
+    script = _script(values, problem)
+    given = values.get("slug")
+    slug = slugify(str(given)) if given is not None else f"{slugify(path.name.split('.')[0])}-{line}"
+    if not is_slug(slug):
+        problem(f"{given!r} cannot be made a slug", "slug")
+    body: dict[str, Any] = {
+        "script": script,
+        "provenance": {"origin": "imported", "source": source or path.name},
+    }
+    if licence:
+        body["provenance"]["licence"] = licence
+    for field in ("scenario", "harm"):
+        if field in values:
+            body[field] = str(values[field])
+            if body[field] not in known[field]:
+                problem(unknown(field, body[field], known[field]), field)
+    if "language" in values:
+        body["language"] = str(values["language"])
+    if "opening" in values:
+        body["opening"] = str(values["opening"])
+    if "cluster" in values:
+        body["cluster"] = slugify(str(values["cluster"])) or slug
+    elif "scenario" not in body:
+        body["cluster"] = slug
+    tags = {field[4:]: str(value) for field, value in values.items() if field.startswith("tag:")}
+    if tags:
+        body["tags"] = tags
+    try:
+        case = Case.model_validate(body)
+    except ValidationError as error:
+        issues += [Issue(m, path=join_path(p), file=path.name, line=line) for p, m in issues_of(error, Case)]
+        return issues
+    return issues or (slug, case)
+
+
+def _script(values: Mapping[str, Any], problem: Any) -> list[str]:
+    if "turns" in values:
+        turns = values["turns"]
+        if isinstance(turns, str):
+            try:
+                turns = json.loads(turns)
+            except ValueError:
+                problem("expected a JSON list of user turns", "turns")
+                return []
+        if not isinstance(turns, list) or not all(isinstance(t, str) for t in cast(list[Any], turns)):
+            problem("expected a list of texts, the user's turns", "turns")
+            return []
+        return cast(list[str], turns)
+    text = values.get("text")
+    if text is None:
+        problem("the prompt is empty", "text")
+        return []
+    if not isinstance(text, str):
+        problem(f"expected a text, not {type(text).__name__}", "text")
+        return []
+    before = values.get("before")
+    return [f"{before}\n\n{text}" if before else text]

@@ -1,0 +1,150 @@
+"""YAML 1.2 (core schema) as plain values with the line of every path; every problem is an Issue.
+
+Only mappings with string keys, lists, strings, numbers, booleans and null come out. Duplicate keys,
+tags, endless aliases and deep nesting are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from redloom.errors import InputError, Issue
+
+Path = tuple[str | int, ...]
+MAX_VALUES = 2_000_000
+MAX_DEPTH = 40
+
+_BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
+_NULL = re.compile(r"~|null|Null|NULL|")
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+class _Loader(yaml.CSafeLoader):
+    """Knows no implicit types: scalars are told apart by :func:`plain_scalar`."""
+
+    yaml_implicit_resolvers = {}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes what YAML 1.1 or 1.2 would take for something other than a string."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None
+    if "\n" in text and not re.search(r"[ \t]\n|^[\s]|\t", text) and text.isprintable() is False:
+        style = "|"
+    elif not isinstance(plain_scalar(text), str):
+        style = "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)  # pyright: ignore[reportUnknownMemberType]
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+@dataclass(frozen=True, slots=True)
+class Positioned:
+    """A parsed document: its value and the line of every path."""
+
+    value: Any
+    lines: Mapping[Path, int]
+
+
+def parse(text: str, *, file: str = "") -> Positioned:
+    """The value of a YAML document and the line of every path in it. Raises InputError."""
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = " ".join(part for part in (error.problem, error.context) if part)
+        raise InputError(
+            Issue(f"not readable as YAML: {what}", file=file, line=mark.line + 1 if mark else None)
+        ) from error
+    except yaml.YAMLError as error:
+        raise InputError(Issue(f"not readable as YAML: {str(error).splitlines()[0]}", file=file)) from error
+    if node is None:
+        return Positioned(None, {})
+    build = _Build(file)
+    value = build.value(node, ())
+    if build.issues:
+        raise InputError(build.issues)
+    return Positioned(value, build.lines)
+
+
+def dump(value: Any) -> str:
+    """A YAML document that :func:`parse` reads back to the same value."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def plain_scalar(text: str) -> Any:
+    """What an unquoted scalar stands for in the core schema."""
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.lower() == "true"
+    if _INT.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+class _Build:
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.lines: dict[Path, int] = {}
+        self.issues: list[Issue] = []
+        self.count = 0
+
+    def value(self, node: yaml.Node, path: Path) -> Any:
+        self.count += 1
+        line = node.start_mark.line + 1
+        if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
+            limit = (
+                f"more than {MAX_VALUES} values"
+                if self.count > MAX_VALUES
+                else f"deeper than {MAX_DEPTH} levels"
+            )
+            raise InputError(
+                Issue(f"the document is {limit}; is an alias repeating itself?", file=self.file, line=line)
+            )
+        self.lines.setdefault(path, line)
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag not in ("tag:yaml.org,2002:str", "!"):
+                self._tagged(node, line)
+            return node.value if node.style is not None else plain_scalar(node.value)
+        if isinstance(node, yaml.SequenceNode):
+            if node.tag != "tag:yaml.org,2002:seq":
+                self._tagged(node, line)
+            return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+        assert isinstance(node, yaml.MappingNode)
+        if node.tag != "tag:yaml.org,2002:map":
+            self._tagged(node, line)
+        return self._mapping(node, path)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.issues.append(Issue("a key must be plain text", file=self.file, line=line))
+                continue
+            key = key_node.value
+            here = (*path, key)
+            if key in found:
+                first = self.lines[here]
+                message = f"{key!r} stands here a second time; the first is in line {first}"
+                where = ".".join(map(str, here))
+                self.issues.append(Issue(message, path=where, file=self.file, line=line))
+                continue
+            self.lines[here] = line
+            found[key] = self.value(child, here)
+        return found
+
+    def _tagged(self, node: yaml.Node, line: int) -> None:
+        self.issues.append(Issue(f"tag {node.tag!r} is not allowed", file=self.file, line=line))

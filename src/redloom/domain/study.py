@@ -1,0 +1,274 @@
+"""A study: charter, declared space, scenarios, cases; and the rules that hold across them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+from pydantic import Field
+
+from redloom.domain.case import Case
+from redloom.domain.context import Context
+from redloom.domain.evidence import Evidence
+from redloom.domain.harm import Harm
+from redloom.domain.interaction_type import InteractionType
+from redloom.domain.judge import Judge
+from redloom.domain.persona import Persona
+from redloom.domain.scenario import DIMENSIONS, Scenario
+from redloom.domain.target import Target
+from redloom.domain.value import Definition, Language, LocalText, Slug, Text, Value
+from redloom.errors import unknown
+from redloom.ids import digest
+
+COLLECTIONS: Mapping[str, type[Definition]] = {
+    "evidence": Evidence,
+    "contexts": Context,
+    "personas": Persona,
+    "interaction_types": InteractionType,
+    "harms": Harm,
+    "scenarios": Scenario,
+    "cases": Case,
+    "targets": Target,
+    "judges": Judge,
+}
+"""The collections of a study, each by the name it has in ``study.yaml``; what rests on others comes later."""
+
+KINDS: Mapping[str, str] = {model.kind: name for name, model in COLLECTIONS.items()}
+"""Collection by kind of definition."""
+
+
+class Charter(Value):
+    """What the red teaming is for. What is left out is an open question of the report."""
+
+    purpose: str = ""
+    decision: str = ""
+    """The decision that the result informs."""
+    system_under_test: str = ""
+    owner: str = ""
+    """Role of the person who decides."""
+    in_scope: tuple[Text, ...] = ()
+    out_of_scope: tuple[Text, ...] = ()
+    open_questions: tuple[Text, ...] = ()
+
+    def unanswered(self) -> list[str]:
+        """The fields that nobody has filled in."""
+        fields = ("purpose", "decision", "system_under_test", "owner", "in_scope", "out_of_scope")
+        return [name for name in fields if not getattr(self, name)]
+
+
+class Protocol(Value):
+    """What will be measured and how, written before there are data, and what was done otherwise."""
+
+    plan: Text
+    deviations: tuple[Text, ...] = ()
+
+
+class Constraint(Value):
+    """A combination that cannot occur, and why."""
+
+    forbid: dict[Slug, Slug | tuple[Slug, ...]]
+    reason: Text
+
+    def forbids(self, parts: Mapping[str, str]) -> bool:
+        """Whether a scenario with these parts is forbidden; False while a named part is open."""
+        for dimension, values in self.forbid.items():
+            value = parts.get(dimension)
+            if value is None or value not in ((values,) if isinstance(values, str) else values):
+                return False
+        return True
+
+
+class StudyHead(Definition):
+    """What a study says of itself."""
+
+    kind: ClassVar[str] = "study"
+
+    title: LocalText
+    languages: tuple[Language, ...] = Field(min_length=1)
+    charter: Charter = Charter()
+    protocol: Protocol | None = None
+    constraints: tuple[Constraint, ...] = ()
+
+
+class Study(Value):
+    """A study with all its definitions by slug."""
+
+    slug: Slug
+    head: StudyHead
+    evidence: dict[Slug, Evidence] = {}
+    contexts: dict[Slug, Context] = {}
+    personas: dict[Slug, Persona] = {}
+    interaction_types: dict[Slug, InteractionType] = {}
+    harms: dict[Slug, Harm] = {}
+    scenarios: dict[Slug, Scenario] = {}
+    cases: dict[Slug, Case] = {}
+    targets: dict[Slug, Target] = {}
+    judges: dict[Slug, Judge] = {}
+
+    def collection(self, kind: str) -> Mapping[str, Definition]:
+        """The definitions of one kind by slug."""
+        return getattr(self, KINDS[kind])
+
+    def definitions(self) -> Iterator[tuple[str, str, Definition]]:
+        """Every definition as (kind, slug, definition); what rests on others comes after them."""
+        for name, model in COLLECTIONS.items():
+            for slug, definition in getattr(self, name).items():
+                yield model.kind, slug, definition
+
+    def content_digest(self) -> str:
+        """The digest of all content; slugs included, order not."""
+        contents = {
+            f"{kind}/{slug}": definition.content_digest() for kind, slug, definition in self.definitions()
+        }
+        return digest(
+            {"kind": "study", "slug": self.slug, "head": self.head.content(), "definitions": contents}
+        )
+
+
+Path = tuple[str | int, ...]
+
+
+def problems(study: Study) -> Iterator[tuple[Path, str]]:
+    """Everything that does not hold across the definitions of a study, as path and sentence."""
+    yield from _dangling(study)
+    yield from _taxonomy_cycles(study)
+    yield from _twins(study)
+    yield from _constraints(study)
+    yield from _languages(study)
+    yield from _rules(study)
+
+
+def _dangling(study: Study) -> Iterator[tuple[Path, str]]:
+    for kind, slug, definition in study.definitions():
+        for reference in definition.references():
+            known = study.collection(reference.kind)
+            if reference.slug not in known:
+                name = reference.kind.replace("_", " ")
+                yield (KINDS[kind], slug, reference.path), unknown(name, reference.slug, known)
+    for slug, evidence in study.evidence.items():
+        for field, known in (("harms", study.harms), ("scenarios", study.scenarios)):
+            for index, name in enumerate(getattr(evidence, field)):
+                if name not in known:
+                    yield ("evidence", slug, field, index), unknown(field[:-1], name, known)
+    for slug, judge in study.judges.items():
+        for index, name in enumerate(judge.harms):
+            if name not in study.harms:
+                yield ("judges", slug, "harms", index), unknown("harm", name, study.harms)
+        if judge.target is not None and ":" not in judge.target and judge.target not in study.targets:
+            yield ("judges", slug, "target"), unknown("target", judge.target, study.targets)
+
+
+def _taxonomy_cycles(study: Study) -> Iterator[tuple[Path, str]]:
+    done: set[str] = set()
+
+    def visit(slug: str, trail: tuple[str, ...]) -> tuple[str, ...] | None:
+        if slug in trail:
+            return (*trail[trail.index(slug) :], slug)
+        if slug in done or slug not in study.harms:
+            return None
+        for broader in study.harms[slug].broader:
+            found = visit(broader, (*trail, slug))
+            if found:
+                return found
+        done.add(slug)
+        return None
+
+    for slug in study.harms:
+        cycle = visit(slug, ())
+        if cycle:
+            yield ("harms", cycle[0], "broader"), f"the taxonomy runs in a circle: {' -> '.join(cycle)}"
+            return
+
+
+def _twins(study: Study) -> Iterator[tuple[Path, str]]:
+    for slug, scenario in study.scenarios.items():
+        if scenario.twin is None:
+            continue
+        path: Path = ("scenarios", slug, "twin")
+        original = study.scenarios.get(scenario.twin.of)
+        if original is None:
+            yield (*path, "of"), unknown("scenario", scenario.twin.of, study.scenarios)
+            continue
+        if scenario.twin.of == slug:
+            yield (*path, "of"), "a scenario cannot be a twin of itself"
+            continue
+        mine, other = scenario.parts(), original.parts()
+        differing = [name for name in DIMENSIONS if mine[name] != other[name]]
+        if differing != [scenario.twin.differs_in]:
+            listed = ", ".join(differing) or "nothing"
+            yield (
+                path,
+                f"says it differs from {scenario.twin.of!r} in {scenario.twin.differs_in}, but it differs in {listed}",
+            )
+
+
+def _constraints(study: Study) -> Iterator[tuple[Path, str]]:
+    for index, constraint in enumerate(study.head.constraints):
+        for dimension, values in constraint.forbid.items():
+            path: Path = ("constraints", index, "forbid", dimension)
+            if dimension not in DIMENSIONS:
+                yield path, unknown("dimension", dimension, DIMENSIONS)
+                continue
+            known = space(study)[dimension]
+            for value in (values,) if isinstance(values, str) else values:
+                if value not in known:
+                    yield path, unknown(dimension.replace("_", " "), value, known)
+    for slug, scenario in study.scenarios.items():
+        for constraint in study.head.constraints:
+            if constraint.forbids(scenario.parts()):
+                yield ("scenarios", slug), f"this combination is forbidden: {constraint.reason}"
+
+
+def _languages(study: Study) -> Iterator[tuple[Path, str]]:
+    for slug, scenario in study.scenarios.items():
+        if scenario.language not in study.head.languages:
+            yield (
+                ("scenarios", slug, "language"),
+                unknown("language", scenario.language, study.head.languages),
+            )
+
+
+def _rules(study: Study) -> Iterator[tuple[Path, str]]:
+    attributes = {name for persona in study.personas.values() for name in persona.attributes}
+    for slug, harm in study.harms.items():
+        for index, rule in enumerate(harm.rules):
+            for name in rule.when:
+                if name not in attributes:
+                    yield (
+                        ("harms", slug, "rules", index, "when", name),
+                        unknown("persona attribute", name, attributes),
+                    )
+    for slug, case in study.cases.items():
+        scenario = study.scenarios.get(case.scenario or "")
+        persona = study.personas.get(scenario.persona) if scenario else None
+        for name, source in case.slots.items():
+            attribute = source.removeprefix("persona.attributes.")
+            if persona is not None and attribute != source and attribute not in persona.attributes:
+                message = unknown("attribute of the persona", attribute, persona.attributes)
+                yield ("cases", slug, "slots", name), message
+
+
+def space(study: Study) -> dict[str, tuple[str, ...]]:
+    """The declared values of each dimension."""
+    return {
+        "context": tuple(study.contexts),
+        "persona": tuple(study.personas),
+        "interaction_type": tuple(study.interaction_types),
+        "harm": tuple(study.harms),
+        "language": study.head.languages,
+    }
+
+
+def describe_change(
+    before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """Field by field what differs between two contents: (path, before, after), None where there is none."""
+    for name in sorted({*before, *after}):
+        old, new = before.get(name), after.get(name)
+        if old == new:
+            continue
+        path = f"{prefix}.{name}" if prefix else name
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from describe_change(cast(dict[str, Any], old), cast(dict[str, Any], new), path)
+        else:
+            yield path, old, new

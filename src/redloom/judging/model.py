@@ -1,0 +1,105 @@
+"""A model as a judge: one request for each unit, the path of its answers kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from redloom.domain.interaction import Message, Turn
+from redloom.domain.judge import Unit
+from redloom.domain.judgement import Instrument, Judgement, JudgementState
+from redloom.domain.refusal import refusal_in
+from redloom.domain.value import in_language
+from redloom.errors import BlockedError, RejectedError, TargetError
+from redloom.ids import IdSource
+from redloom.judging.prompt import SYSTEM, Brief, answer_schema, judge_prompt, read_answer
+from redloom.judging.units import Excerpt, excerpts
+from redloom.targets.base import Client, Request
+from redloom.targets.patience import Patience, Tries
+
+TOKENS_FOR_EACH_ANSWER = 16
+TOKENS_FOR_WHY = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelJudge:
+    """A client that answers rubrics; judgements differ by instrument only."""
+
+    client: Client
+    patience: Patience
+    ids: IdSource
+    unit: Unit
+
+    async def judge(
+        self, turns: Sequence[Turn], brief: Brief, instrument: Instrument
+    ) -> AsyncIterator[Judgement]:
+        """One judgement for each unit of a conversation; a judge that fails is a state, not an exception.
+
+        Raises RejectedError where every further request would fail the same way, BudgetSpentError, Stopped.
+        """
+        for excerpt in excerpts(turns, self.unit):
+            yield await self._one(turns[0].interaction, excerpt, brief, instrument)
+
+    async def _one(
+        self, interaction: bytes, excerpt: Excerpt, brief: Brief, instrument: Instrument
+    ) -> Judgement:
+        digest = instrument.digest()
+        structured = self.client.capabilities.structured
+        room = TOKENS_FOR_EACH_ANSWER * (len(brief.rubric.questions) + 1) + TOKENS_FOR_WHY * brief.rationale
+        request = Request(
+            messages=(
+                Message("user", judge_prompt(brief, excerpt.shown, last_only=excerpt.turn is not None)),
+            ),
+            system=SYSTEM,
+            temperature=0.0,
+            max_tokens=room,
+            schema=answer_schema(brief.rubric, rationale=brief.rationale) if structured else None,
+        )
+        try:
+            reply = await self.patience.ask(self.client.reply, request, Tries())
+        except BlockedError as blocked:
+            return self._failed(interaction, excerpt, digest, "refused", str(blocked))
+        except TargetError as failed:
+            if isinstance(failed, RejectedError) and failed.stops:
+                raise
+            return self._failed(interaction, excerpt, digest, "error", str(failed))
+        self.patience.charge(reply)
+        return self._read(interaction, excerpt, brief, digest, reply.text)
+
+    def _read(self, interaction: bytes, excerpt: Excerpt, brief: Brief, digest: str, text: str) -> Judgement:
+        found = read_answer(text, brief.rubric)
+        if found is None:
+            state = "refused" if refusal_in(text) == "full" else "unparseable"
+            return Judgement(
+                id=self.ids.new(),
+                interaction=interaction,
+                turn=excerpt.turn,
+                instrument=digest,
+                state=state,
+                raw=text[:4000],
+            )
+        path, outcome = brief.rubric.replay(found.answers)
+        return Judgement(
+            id=self.ids.new(),
+            interaction=interaction,
+            turn=excerpt.turn,
+            instrument=digest,
+            state="ok",
+            verdict=outcome.verdict,
+            severity=outcome.severity,
+            answers=path,
+            missing_fact=in_language(outcome.missing, brief.language) or None,
+            rationale=found.why,
+        )
+
+    def _failed(
+        self, interaction: bytes, excerpt: Excerpt, digest: str, state: JudgementState, why: str
+    ) -> Judgement:
+        return Judgement(
+            id=self.ids.new(),
+            interaction=interaction,
+            turn=excerpt.turn,
+            instrument=digest,
+            state=state,
+            rationale=why[:1000],
+        )

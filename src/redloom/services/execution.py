@@ -1,0 +1,334 @@
+"""Executing a run: its jobs out of the store, its records into it, its end told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+from redloom.domain.interaction import FINAL_STATES, AttemptState, Turn
+from redloom.domain.judgement import Judgement
+from redloom.domain.refusal import refusal_in
+from redloom.domain.rendering import Frame, Frames, Rendering, render
+from redloom.domain.run import Budget, Outcome, RunSpec
+from redloom.engine.executor import Executor
+from redloom.engine.plan import Job, items
+from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError, first_of
+from redloom.services.finding import find_run
+from redloom.services.judging import InlineRules, judge_by_rules
+from redloom.services.workspace import Workspace
+from redloom.storage.ledger import SqlLedger
+from redloom.storage.locks import hold_run
+from redloom.storage.repositories.runs import StoredAttempt, StoredRun
+from redloom.storage.unit_of_work import UnitOfWork
+from redloom.targets.base import Client
+from redloom.targets.limits import Meter
+from redloom.targets.patience import Patience, Stop
+
+CHUNK = 500
+WATCH_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is."""
+
+    run: str
+    total: int
+    states: dict[str, int]
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    resume: str = ""
+
+    @property
+    def done(self) -> int:
+        """Attempts in a final state."""
+        return sum(n for state, n in self.states.items() if state in FINAL_STATES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """How a run is executed; no part of what it is."""
+
+    concurrency: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    retry: frozenset[AttemptState] = frozenset()
+    """States that are taken up again besides those that are not final."""
+    judges: tuple[str, ...] = ()
+    """Rule judges that judge each conversation as it completes."""
+    on_progress: Callable[[Progress], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """How an execution ended."""
+
+    run: str
+    study: str
+    version: str
+    state: str
+    total: int
+    states: Mapping[str, int]
+    requests: int
+    """Of the whole run so far."""
+    tokens: int
+    cost: float | None
+    message: str | None
+    """Why it stopped before the end, and the command that goes on."""
+    interrupted: bool = False
+
+
+def render_for(frame: Frame, spec: RunSpec, arm: str) -> Rendering:
+    """What the target of a run gets of a case in an arm."""
+    return render(frame, arm=arm, delivery=spec.delivery, system_prompt=spec.target.system_prompt)
+
+
+async def execute(
+    workspace: Workspace, name: str, client: Client, rules: InlineRules, operation: Operation
+) -> Executed:
+    with hold_run(workspace.database, name):
+        with workspace.begin() as unit:
+            run = find_run(unit, name)
+            study = unit.studies.slug_of(run.study_id)
+            frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
+            stimuli = unit.releases(run.study_id).stimuli(run.release_id)
+            cases = unit.releases(run.study_id).by_id(run.release_id).manifest.cases
+            spent = unit.runs.spent(run.id)
+            states = _totals(unit.runs.states(run.id))
+            numbers = {i.digest(): unit.judgements.register(i) for i in rules.instruments(frames)}
+        spec = run.spec
+        total = stimuli * spec.items_per_case()
+        meter = Meter(operation.budget, time.monotonic)
+        meter.requests, meter.tokens = spent.requests, spent.tokens_in + spent.tokens_out
+        meter.cost = spent.cost
+        patience = Patience(
+            limits=spec.target.limits,
+            prices=spec.target.prices,
+            concurrency=operation.concurrency
+            or spec.target.limits.concurrency
+            or client.capabilities.concurrency,
+            meter=meter,
+            jitter=random.Random(spec.seed),
+        )
+        progress = Progress(run.name, total, states)
+        todo = _Todo(workspace, run, frames, operation.retry, progress)
+
+        def on_outcome(outcome: Outcome) -> None:
+            progress.states[outcome.state] = progress.states.get(outcome.state, 0) + 1
+            progress.requests, progress.tokens, progress.cost = meter.requests, meter.tokens, meter.cost
+            if operation.on_progress is not None:
+                operation.on_progress(progress)
+
+        def on_complete(job: Job, turns: Sequence[Turn]) -> Sequence[Judgement]:
+            return rules.judge(frames, job.case, turns)
+
+        failure: BaseException | None = None
+        async with (
+            _signals(patience.stop) as signals,
+            _watch(workspace, run, patience.stop),
+            SqlLedger(workspace.database, run.id, numbers) as ledger,
+        ):
+            executor = Executor(
+                client=client,
+                patience=patience,
+                ledger=ledger,
+                ids=workspace.ids,
+                is_refusal=lambda reply: refusal_in(reply) == "full",
+                on_complete=on_complete,
+                on_outcome=on_outcome,
+            )
+            try:
+                await executor.run(todo.jobs())
+            except* RedloomError as group:
+                failure = first_of(group)
+        if cases > stimuli and rules:
+            judge_by_rules(workspace, run.name, operation.judges)
+        return _close(workspace, run, study, total, failure, interrupted=signals.received)
+
+
+def _close(
+    workspace: Workspace,
+    run: StoredRun,
+    study: str,
+    total: int,
+    failure: BaseException | None,
+    *,
+    interrupted: int | None,
+) -> Executed:
+    """Move the run to its state and tell how it ended; raises what is no fault of the run's limits."""
+    resume = f"redloom resume {run.name}"
+    with workspace.begin() as unit:
+        now = find_run(unit, run.name)
+        counts = _totals(unit.runs.states(run.id))
+        done = sum(n for state, n in counts.items() if state in FINAL_STATES)
+        if now.state == "cancelled":
+            message: str | None = "cancelled"
+        elif done >= total:
+            message = None
+            unit.runs.set_state(run.id, "completed", None, workspace.now())
+        else:
+            why = (
+                "interrupted"
+                if interrupted is not None
+                else (str(failure) if failure else "not everything was executed")
+            )
+            if isinstance(failure, BudgetSpentError):
+                resume += " --max-... with a larger limit"
+            message = f"{why}; {done} of {total} attempts are done. Go on with: {resume}"
+            unit.runs.set_state(run.id, "stopped", message, workspace.now())
+        done_run = told(unit, find_run(unit, run.name), total=total)
+    if failure is not None and not isinstance(failure, BudgetSpentError):
+        raise _stopped(failure, message or str(failure)) from failure
+    return done_run if interrupted is None or message is None else replace(done_run, interrupted=True)
+
+
+def _stopped(failure: BaseException, message: str) -> RedloomError:
+    """The same class of error with the message that names the resume command."""
+    return StoreError(message) if isinstance(failure, StoreError) else StoppedError(message)
+
+
+def _totals(states: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for counts in states.values():
+        for state, count in counts.items():
+            totals[state] = totals.get(state, 0) + count
+    return totals
+
+
+def told(unit: UnitOfWork, run: StoredRun, *, total: int | None = None) -> Executed:
+    spent = unit.runs.spent(run.id)
+    if total is None:
+        total = unit.releases(run.study_id).stimuli(run.release_id) * run.spec.items_per_case()
+    return Executed(
+        run=run.name,
+        study=unit.studies.slug_of(run.study_id),
+        version=run.spec.version,
+        state=run.state,
+        total=total,
+        states=_totals(unit.runs.states(run.id)),
+        requests=spent.requests,
+        tokens=spent.tokens_in + spent.tokens_out,
+        cost=spent.cost if run.spec.target.prices is not None else None,
+        message=run.message,
+    )
+
+
+class _Todo:
+    """The jobs of a run that are left, read some hundreds of cases at a time."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        run: StoredRun,
+        frames: Frames,
+        retry: frozenset[AttemptState],
+        progress: Progress,
+    ) -> None:
+        self._workspace, self._run, self._frames, self._retry = workspace, run, frames, retry
+        self._progress = progress
+
+    async def jobs(self) -> AsyncIterator[Job]:
+        """Every work item without a final state, with the turns it has already."""
+        after = -1
+        while True:
+            after, found = await asyncio.to_thread(self._chunk, after)
+            for job in found:
+                yield job
+            if after < 0:
+                return
+
+    def _chunk(self, after: int) -> tuple[int, list[Job]]:
+        """The jobs of the next cases, and where to go on; -1 at the end."""
+        spec = self._run.spec
+        with self._workspace.begin() as unit:
+            releases = unit.releases(self._run.study_id)
+            cases = list(releases.cases(self._run.release_id, after=after, most=CHUNK, distinct=True))
+            stimuli = [released.stimulus for released, _ in cases]
+            there = {(a.stimulus, a.arm, a.index): a for a in unit.runs.attempts(self._run.id, stimuli)}
+            open_ones = [a.interaction for a in there.values() if a.interaction and self._left(a)]
+            started = unit.runs.interactions(open_ones) if open_ones else {}
+        jobs: list[Job] = []
+        for released, case in cases:
+            frame = self._frames.frame(case)
+            rendered = {arm: render_for(frame, spec, arm) for arm in spec.arms}
+            for item in items(spec, released.stimulus):
+                attempt = there.get((item.stimulus, item.arm, item.index))
+                if attempt is not None and not self._left(attempt):
+                    continue
+                if attempt is not None:
+                    states = self._progress.states
+                    states[attempt.state] = states.get(attempt.state, 1) - 1
+                before = started.get(attempt.interaction) if attempt and attempt.interaction else None
+                jobs.append(
+                    Job(
+                        item=item,
+                        rendering=rendered[item.arm],
+                        case=case,
+                        known=attempt is not None,
+                        interaction=before.id if before else None,
+                        turns=before.turns if before else (),
+                        requests=attempt.requests if attempt else 0,
+                    )
+                )
+        return (cases[-1][0].ordinal if len(cases) == CHUNK else -1), jobs
+
+    def _left(self, attempt: StoredAttempt) -> bool:
+        return attempt.state not in FINAL_STATES or attempt.state in self._retry
+
+
+@dataclass(slots=True)
+class _Signals:
+    received: int | None = None
+
+
+@asynccontextmanager
+async def _signals(stop: Stop) -> AsyncGenerator[_Signals]:
+    """SIGINT and SIGTERM ask for a stop; the second one cancels what is in flight."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    found = _Signals()
+
+    def received(number: int) -> None:
+        if found.received is not None and task is not None:
+            task.cancel()
+        found.received = number
+        stop.ask()
+
+    handled: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, received, number)
+            handled.append(number)
+    try:
+        yield found
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def _watch(workspace: Workspace, run: StoredRun, stop: Stop) -> AsyncGenerator[None]:
+    """Ask for a stop when somebody cancels the run."""
+
+    def cancelled() -> bool:
+        with workspace.begin() as unit:
+            return find_run(unit, run.name).state == "cancelled"
+
+    async def look() -> None:
+        while not stop.asked:
+            await asyncio.sleep(WATCH_SECONDS)
+            if await asyncio.to_thread(cancelled):
+                stop.ask()
+
+    task = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

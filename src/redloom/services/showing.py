@@ -1,0 +1,43 @@
+"""Whole things as JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redloom.domain.study import COLLECTIONS
+from redloom.services.finding import get_release
+from redloom.services.studies import load_study
+from redloom.services.workspace import Workspace
+
+
+def whole_study(workspace: Workspace, slug: str) -> dict[str, Any]:
+    """A study with all its definitions and their digests."""
+    with workspace.begin() as unit:
+        study = load_study(unit, slug)
+    found: dict[str, Any] = {"study": slug, "digest": study.content_digest(), **study.head.content()}
+    for name in COLLECTIONS:
+        members = getattr(study, name)
+        found[name] = {
+            key: {"digest": member.content_digest(), **member.content(), **member.beside()}
+            for key, member in members.items()
+        }
+    return found
+
+
+def show_release(workspace: Workspace, slug: str, version: str) -> dict[str, Any]:
+    """A release with the digests of its cases."""
+    with workspace.begin() as unit:
+        release = get_release(unit, slug, version)
+        cases = [
+            {
+                "slug": case.slug,
+                "content": case.content,
+                "closure": case.closure,
+                "stimulus": case.stimulus,
+                "cluster": case.cluster,
+                "split": case.split,
+                "status": case.status,
+            }
+            for case, _ in unit.releases(slug).cases(release.id)
+        ]
+    return {"digest": release.digest, **release.manifest.model_dump(mode="json"), "case_list": cases}

@@ -1,0 +1,320 @@
+"""Declaring a study, looking at it, writing it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from redloom.datasets.study_file import StudyFile, read_study, write_study
+from redloom.domain.study import COLLECTIONS, KINDS, Study, StudyHead, describe_change
+from redloom.domain.value import Definition
+from redloom.errors import ConflictError, Issue
+from redloom.ids import digest
+from redloom.services.workspace import Workspace
+from redloom.storage.mapping import StoredVersion
+from redloom.storage.unit_of_work import UnitOfWork
+
+Take = Literal["file", "web"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One definition that differs between file and store."""
+
+    kind: str
+    slug: str
+    action: Literal["add", "change", "retire", "act"]
+    fields: tuple[tuple[str, Any, Any], ...] = ()
+    """Path, stored value, value of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply changed, or would change."""
+
+    study: str
+    changes: tuple[Change, ...]
+    dry_run: bool
+    unchanged: int
+    kept: tuple[tuple[str, str], ...] = ()
+    """(kind, slug) of what the store has and the file has not; stays without ``prune``."""
+
+
+@dataclass(slots=True)
+class _Plan:
+    changes: list[Change] = field(default_factory=list[Change])
+    puts: dict[str, list[tuple[str, Definition]]] = field(
+        default_factory=dict[str, list[tuple[str, Definition]]]
+    )
+    retire: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    conflicts: list[Issue] = field(default_factory=list[Issue])
+    kept: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    unchanged: int = 0
+
+
+def apply(
+    workspace: Workspace,
+    path: Path,
+    *,
+    why: str = "",
+    take: Take | None = None,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> Applied:
+    """Declare what the file says; what is there already and the same stays untouched.
+
+    Raises InputError with every problem of the file, ConflictError where the store was changed elsewhere since.
+    """
+    return apply_study(workspace, read_study(path), why=why, take=take, prune=prune, dry_run=dry_run)
+
+
+def apply_study(
+    workspace: Workspace,
+    file: StudyFile,
+    *,
+    why: str = "",
+    take: Take | None = None,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> Applied:
+    """:func:`apply` for a file that was read already."""
+    study = file.study
+    with workspace.begin() as unit:
+        study_id = unit.studies.id_of(study.slug)
+        plan = _plan(unit, study_id, file, take, prune)
+        if plan.conflicts:
+            raise ConflictError(plan.conflicts)
+        acts = _new_acts(unit, study_id, study, plan)
+        plan.changes += [Change(kind, slug, "act", ((name, None, body),)) for kind, slug, name, body in acts]
+        if not dry_run and plan.changes:
+            if study_id is None:
+                study_id = unit.studies.add(study.slug, workspace.now())
+            _store(workspace, unit, study_id, plan, origin=file.name, why=why)
+            _store_acts(workspace, unit, study_id, study, acts, why)
+            detail = {"changes": [f"{c.action} {c.kind}/{c.slug}" for c in plan.changes[:1000]]}
+            what = f"applied {file.name}"
+            unit.studies.record(
+                study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=why, detail=detail
+            )
+    return Applied(study.slug, tuple(plan.changes), dry_run, plan.unchanged, tuple(plan.kept))
+
+
+def _plan(unit: UnitOfWork, study_id: int | None, file: StudyFile, take: Take | None, prune: bool) -> _Plan:
+    plan = _Plan()
+    study = file.study
+    stored = None if study_id is None else unit.definitions(study_id)
+    wanted: list[tuple[str, Mapping[str, Definition]]] = [("study", {study.slug: study.head})]
+    wanted += [(model.kind, getattr(study, name)) for name, model in COLLECTIONS.items()]
+    for kind, members in wanted:
+        heads = {} if stored is None else {version.slug: version for version in stored.heads(kind)}
+        for slug, definition in members.items():
+            head = heads.get(slug)
+            if head is not None and head.digest == definition.content_digest():
+                plan.unchanged += 1
+                continue
+            if head is not None:
+                if take == "web" and _changed_elsewhere(head, file, kind):
+                    plan.kept.append((kind, slug))
+                    continue
+                if take is None and _changed_elsewhere(head, file, kind):
+                    plan.conflicts += _conflict(head, definition, kind)
+                    continue
+            before = {} if head is None else head.definition.content()
+            fields = tuple(describe_change(before, definition.content()))
+            plan.changes.append(Change(kind, slug, "add" if head is None else "change", fields))
+            plan.puts.setdefault(kind, []).append((slug, definition))
+        gone = [slug for slug in heads if slug not in members]
+        if prune:
+            plan.changes += [Change(kind, slug, "retire") for slug in gone]
+            plan.retire[kind] = gone
+        else:
+            plan.kept += [(kind, slug) for slug in gone]
+    return plan
+
+
+def _changed_elsewhere(head: StoredVersion, file: StudyFile, kind: str) -> bool:
+    """Whether the stored head is neither the file's base nor written by the same file."""
+    base = file.base.get("study" if kind == "study" else f"{kind}/{head.slug}")
+    return head.digest != base and head.origin != file.name
+
+
+def _conflict(head: StoredVersion, definition: Definition, kind: str) -> Iterable[Issue]:
+    where = f"{KINDS.get(kind, kind)}.{head.slug}"
+    for path, stored, given in describe_change(head.definition.content(), definition.content()):
+        yield Issue(
+            f"stored {stored!r} (by {head.author} through {head.origin}), in the file {given!r}; "
+            "both were changed: choose with --take file or --take web",
+            path=f"{where}.{path}",
+        )
+
+
+Act = tuple[str, str, str, Any]
+"""Kind and slug of the definition, name of the field beside its content, one act."""
+
+
+def _acts(study: Study) -> Iterable[Act]:
+    for kind, slug, definition in study.definitions():
+        for name, value in definition.beside().items():
+            if name in ("dissent", "endorsements"):
+                for body in value:
+                    yield kind, slug, name, body
+        operations = {n: v for n, v in definition.beside().items() if n not in ("dissent", "endorsements")}
+        if operations:
+            yield kind, slug, "operations", operations
+
+
+def _new_acts(unit: UnitOfWork, study_id: int | None, study: Study, plan: _Plan) -> list[Act]:
+    """The acts of the file that are not stored about the same content."""
+    changed = {(kind, slug) for kind, members in plan.puts.items() for slug, _ in members}
+    known: set[tuple[str, str, str]] = set()
+    if study_id is not None:
+        stored = unit.definitions(study_id)
+        for kind, name in (("harm", "dissent"), ("harm", "endorsements"), ("target", "operations")):
+            slugs = {number: slug for slug, number in stored.ids(kind).items()}
+            latest: dict[tuple[str, str, str], None] = {}
+            for fact in stored.facts(name, subject=kind):
+                slug = slugs[fact.definition_id]
+                if name == "operations":
+                    latest = {key: None for key in latest if key[1] != slug}
+                latest[(kind, slug, digest([name, fact.body]))] = None
+            known |= set(latest)
+    skipped = set(plan.kept)
+    return [
+        act
+        for act in _acts(study)
+        if act[:2] not in skipped
+        and (act[:2] in changed or (act[0], act[1], digest([act[2], act[3]])) not in known)
+    ]
+
+
+def _store(
+    workspace: Workspace, unit: UnitOfWork, study_id: int, plan: _Plan, *, origin: str, why: str
+) -> None:
+    stored = unit.definitions(study_id)
+    for kind, members in plan.puts.items():
+        stored.put(kind, members, author=workspace.who, origin=origin, why=why, at=workspace.now())
+    for kind, slugs in plan.retire.items():
+        stored.retire(kind, slugs)
+
+
+def _store_acts(
+    workspace: Workspace, unit: UnitOfWork, study_id: int, study: Study, acts: Iterable[Act], why: str
+) -> None:
+    stored = unit.definitions(study_id)
+    ids = {kind: stored.ids(kind) for kind in ("harm", "target")}
+    stored.add_facts(
+        {
+            "id": workspace.ids.new(),
+            "definition_id": ids[kind][slug],
+            "kind": name,
+            "about": study.collection(kind)[slug].content_digest(),
+            "body": body,
+            "author": workspace.who,
+            "why": why,
+        }
+        for kind, slug, name, body in acts
+    )
+
+
+def load_study(unit: UnitOfWork, slug: str, *, cases: bool = True) -> Study:
+    """The stored study as it is now, acts beside its definitions included.
+
+    ``cases=False`` leaves the cases out, for services that stream them.
+    """
+    stored = unit.definitions(slug)
+    head = stored.head("study", slug)
+    assert head is not None and isinstance(head.definition, StudyHead)
+    collections: dict[str, Any] = {}
+    for name, model in COLLECTIONS.items():
+        if name == "cases" and not cases:
+            continue
+        members = {version.slug: version.definition for version in stored.heads(model.kind)}
+        collections[name] = _with_acts(stored, model.kind, members)
+    return Study.model_construct(slug=slug, head=head.definition, **collections)
+
+
+def _with_acts(stored: Any, kind: str, members: dict[str, Definition]) -> dict[str, Definition]:
+    if kind not in ("harm", "target") or not members:
+        return members
+    slugs = {number: slug for slug, number in stored.ids(kind).items()}
+    beside: dict[str, dict[str, Any]] = {}
+    for name in ("dissent", "endorsements") if kind == "harm" else ("operations",):
+        for fact in stored.facts(name, subject=kind):
+            slug = slugs[fact.definition_id]
+            if name == "operations":
+                beside[slug] = fact.body
+            else:
+                beside.setdefault(slug, {}).setdefault(name, []).append(fact.body)
+    return {
+        slug: type(d).model_validate({**d.content(), **beside[slug]}) if slug in beside else d
+        for slug, d in members.items()
+    }
+
+
+def export_study(workspace: Workspace, slug: str) -> str:
+    """The stored study as one YAML document, with base digests."""
+    with workspace.begin() as unit:
+        return write_study(load_study(unit, slug))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """What a study has."""
+
+    study: str
+    title: Any
+    languages: tuple[str, ...]
+    unanswered: tuple[str, ...]
+    """Fields of the charter that nobody has filled in."""
+    counts: Mapping[str, int]
+    statuses: Mapping[str, int]
+    """Cases by review state."""
+    dissent: Mapping[str, tuple[str, ...]]
+    """Harm -> who dissents."""
+    releases: tuple[Mapping[str, Any], ...]
+    runs: tuple[Mapping[str, Any], ...]
+
+
+def overview(workspace: Workspace, slug: str) -> Overview:
+    """What is there, at a glance."""
+    from redloom.services.cases import count_statuses
+
+    with workspace.begin() as unit:
+        study = load_study(unit, slug, cases=False)
+        stored = unit.definitions(slug)
+        study_id = unit.study_id(slug)
+        counts = {name: stored.count(model.kind) for name, model in COLLECTIONS.items()}
+        releases = [
+            {
+                "version": r.version,
+                "cases": r.manifest.cases,
+                "provisional": r.manifest.provisional,
+                "digest": r.digest,
+            }
+            for r in unit.releases(slug).all()
+        ]
+        runs = [
+            {"run": r.name, "state": r.state, "target": r.spec.target_name, "version": r.spec.version}
+            for r in unit.runs.all(study_id)
+        ]
+        return Overview(
+            study=slug,
+            title=study.head.title,
+            languages=study.head.languages,
+            unanswered=tuple(study.head.charter.unanswered()),
+            counts=counts,
+            statuses=count_statuses(stored),
+            dissent={
+                name: tuple(d.by for d in harm.dissent) for name, harm in study.harms.items() if harm.dissent
+            },
+            releases=tuple(releases),
+            runs=tuple(runs),
+        )
+
+
+def list_studies(workspace: Workspace) -> list[str]:
+    """The slugs of all studies."""
+    with workspace.begin() as unit:
+        return unit.studies.slugs()

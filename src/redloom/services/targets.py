@@ -1,0 +1,108 @@
+"""Targets: naming, declaring, trying them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redloom.domain.target import Target
+from redloom.errors import InputError, unknown
+from redloom.services.studies import load_study
+from redloom.services.workspace import Workspace
+from redloom.storage.unit_of_work import UnitOfWork
+from redloom.targets.base import Client
+from redloom.targets.registry import KINDS, connect
+
+
+def resolve_target(unit: UnitOfWork, study: str, name: str, *, base_url: str | None = None) -> Target:
+    """A target of the study by its slug, or the one that ``kind:rest`` names by itself."""
+    stored = load_study(unit, study, cases=False).targets
+    if name in stored:
+        found = stored[name]
+    elif ":" in name:
+        kind = name.split(":", 1)[0]
+        if kind not in KINDS:
+            raise InputError(f"target {name!r}: {unknown('kind of target', kind, KINDS)}")
+        found = Target(system=name)
+    else:
+        raise InputError(
+            unknown(f"target of {study}", name, stored)
+            + "; a target is one of the study's, or kind:rest such as 'local:smollm2' or 'openai:gpt-4o-mini'"
+        )
+    return found.model_copy(update={"base_url": base_url}) if base_url else found
+
+
+@asynccontextmanager
+async def connected(workspace: Workspace, target: Target) -> AsyncGenerator[Client]:
+    """The target's client, checked; closed afterwards."""
+    client = await connect(target, environment=workspace.environment, home=workspace.settings.home)
+    try:
+        await client.check()
+        yield client
+    finally:
+        await client.close()
+
+
+def add_target(workspace: Workspace, study: str, name: str, target: Target, *, why: str = "") -> bool:
+    """Declare a target; True where it is new or was changed."""
+    kind = target.system.split(":", 1)[0]
+    if ":" not in target.system or kind not in KINDS:
+        raise InputError(f"target {target.system!r}: {unknown('kind of target', kind, KINDS)}")
+    with workspace.begin() as unit:
+        stored = unit.definitions(study)
+        head = stored.head("target", name)
+        known = load_study(unit, study, cases=False).targets.get(name)
+        if known == target:
+            return False
+        if head is None or head.digest != target.content_digest():
+            stored.put(
+                "target",
+                [(name, target)],
+                author=workspace.who,
+                origin="command",
+                why=why,
+                at=workspace.now(),
+            )
+        if target.beside():
+            fact = {
+                "id": workspace.ids.new(),
+                "definition_id": stored.ids("target")[name],
+                "kind": "operations",
+                "about": target.content_digest(),
+                "body": target.beside(),
+                "author": workspace.who,
+                "why": why,
+            }
+            stored.add_facts([fact])
+        study_id = unit.study_id(study)
+        what = f"declared target {name}"
+        unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=why)
+        return True
+
+
+def list_targets(workspace: Workspace, study: str) -> dict[str, Target]:
+    """The targets a study declares."""
+    with workspace.begin() as unit:
+        return load_study(unit, study, cases=False).targets
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of a target."""
+
+    name: str
+    found: str
+
+
+async def check_target(
+    workspace: Workspace, study: str, name: str, *, base_url: str | None = None
+) -> Checked:
+    """Whether a target can be used; raises SetupError or InputError where it cannot."""
+    with workspace.begin() as unit:
+        target = resolve_target(unit, study, name, base_url=base_url)
+    client = await connect(target, environment=workspace.environment, home=workspace.settings.home)
+    try:
+        return Checked(name, await client.check())
+    finally:
+        await client.close()

@@ -1,0 +1,37 @@
+"""Estimates with their uncertainty: arrays in, frozen results out; undefined is None with a reason."""
+
+from __future__ import annotations
+
+from .attempts import RateAtK, SuccessAtK, rate_at_k, success_at_k
+from .bootstrap import cluster_bootstrap, cluster_bootstrap_ratio, cluster_bootstrap_ratios
+from .estimate import Estimate, undefined
+from .multiple import benjamini_hochberg, holm
+from .paired import Discordance, discordance, paired_difference
+from .rates import clean_cases_needed, clopper_pearson, clustered_rate, wilson, zero_event_bound
+from .severity import ExpectedShortfall, SeverityDistribution, expected_shortfall, severity_distribution
+
+__all__ = [
+    "Discordance",
+    "Estimate",
+    "ExpectedShortfall",
+    "RateAtK",
+    "SeverityDistribution",
+    "SuccessAtK",
+    "benjamini_hochberg",
+    "clean_cases_needed",
+    "clopper_pearson",
+    "cluster_bootstrap",
+    "cluster_bootstrap_ratio",
+    "cluster_bootstrap_ratios",
+    "clustered_rate",
+    "discordance",
+    "expected_shortfall",
+    "holm",
+    "paired_difference",
+    "rate_at_k",
+    "severity_distribution",
+    "success_at_k",
+    "undefined",
+    "wilson",
+    "zero_event_bound",
+]

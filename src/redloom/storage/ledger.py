@@ -1,0 +1,153 @@
+"""The one writer of a run: commits whatever is queued, at once and without a timer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import sqlalchemy as sa
+
+from redloom.domain.run import Record
+from redloom.errors import StoreError
+from redloom.storage.database import Database, store_errors
+from redloom.storage.mapping import from_judgement, from_turn
+from redloom.storage.tables import attempt, interaction, judgement, turn
+
+MOST_AT_ONCE = 512
+
+
+class SqlLedger:
+    """Stores records of one run; used as an async context manager."""
+
+    def __init__(self, database: Database, run_id: int, instruments: Mapping[str, int]) -> None:
+        """``instruments`` are the numbers of instruments by digest."""
+        self._database, self._run, self._instruments = database, run_id, instruments
+        self._queue: list[tuple[Record, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="redloom-ledger")
+        self._writer: asyncio.Task[None] | None = None
+        self._broken: StoreError | None = None
+        self._closing = False
+        self._connection: sa.Connection | None = None
+
+    async def __aenter__(self) -> SqlLedger:
+        self._writer = asyncio.create_task(self._write_queue())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._writer is not None:
+            await self._writer
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=True)
+
+    async def write(self, record: Record) -> None:
+        """Store a record; returns when it is committed. Raises StoreError, from then on always."""
+        if self._broken is not None:
+            raise self._broken
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append((record, done))
+        self._wake.set()
+        await done
+
+    async def _write_queue(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
+                try:
+                    await loop.run_in_executor(self._thread, self._commit, [record for record, _ in batch])
+                except StoreError as error:
+                    self._break(error, batch)
+                    return
+                for _, done in batch:
+                    if not done.done():
+                        done.set_result(None)
+            if self._closing:
+                return
+
+    def _break(self, error: StoreError, batch: list[tuple[Record, asyncio.Future[None]]]) -> None:
+        self._broken = error
+        for _, done in (*batch, *self._queue):
+            if not done.done():
+                done.set_exception(error)
+        self._queue = []
+
+    def _connect(self) -> sa.Connection:
+        if self._connection is None:
+            self._connection = self._database.engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _commit(self, records: list[Record]) -> None:
+        with store_errors(self._database.url):
+            connection = self._connect()
+            with connection.begin():
+                for statement, rows in self._statements(records):
+                    if rows:
+                        connection.execute(statement, rows)
+
+    def _statements(self, records: list[Record]) -> list[tuple[Any, list[dict[str, Any]]]]:
+        conversations: list[dict[str, Any]] = []
+        ends: list[dict[str, Any]] = []
+        turns: list[dict[str, Any]] = []
+        fresh: list[dict[str, Any]] = []
+        known: list[dict[str, Any]] = []
+        judgements: list[dict[str, Any]] = []
+        for record in records:
+            outcome = record.outcome
+            ended_by = outcome.ended_by if outcome else None
+            if record.interaction is not None:
+                if record.starts:
+                    conversations.append(
+                        {"id": record.interaction, "run_id": self._run, "ended_by": ended_by}
+                    )
+                elif outcome is not None:
+                    ends.append({"key": record.interaction, "ended_by": ended_by})
+            turns += [from_turn(one) for one in record.turns]
+            judgements += [
+                from_judgement(one, self._instruments[one.instrument]) for one in record.judgements
+            ]
+            (known if record.known else fresh).append(_attempt_row(record, self._run))
+        return [
+            (interaction.insert(), conversations),
+            (turn.insert(), turns),
+            (_END, ends),
+            (attempt.insert(), fresh),
+            (_ATTEMPT, [_as_update(row) for row in known]),
+            (judgement.insert(), judgements),
+        ]
+
+
+_END = interaction.update().where(interaction.c.id == sa.bindparam("key"))
+_KEY = ("run_id", "stimulus", "arm", "index")
+_ATTEMPT = attempt.update().where(*(attempt.c[name] == sa.bindparam(f"key_{name}") for name in _KEY))
+
+
+def _attempt_row(record: Record, run_id: int) -> dict[str, Any]:
+    item, outcome = record.item, record.outcome
+    return {
+        "run_id": run_id,
+        "stimulus": item.stimulus,
+        "arm": item.arm,
+        "index": item.index,
+        "interaction": record.interaction,
+        "state": outcome.state if outcome else "claimed",
+        "tries": outcome.tries if outcome else 0,
+        "requests": outcome.requests if outcome else 0,
+        "cost": outcome.cost if outcome else None,
+        "error": outcome.error if outcome else None,
+    }
+
+
+def _as_update(row: dict[str, Any]) -> dict[str, Any]:
+    return {f"key_{name}" if name in _KEY else name: value for name, value in row.items()}

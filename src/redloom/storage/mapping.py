@@ -1,0 +1,149 @@
+"""Stored rows to domain values and back."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from redloom.domain.interaction import Turn
+from redloom.domain.judgement import Judgement
+from redloom.domain.study import COLLECTIONS, KINDS, StudyHead
+from redloom.domain.value import Definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVersion:
+    """One version of a definition as it is stored."""
+
+    definition_id: int
+    version_id: int
+    kind: str
+    slug: str
+    number: int
+    digest: str
+    definition: Definition
+    author: str
+    origin: str
+    why: str
+    created_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFact:
+    """One act about a version."""
+
+    id: bytes
+    definition_id: int
+    kind: str
+    about: str
+    body: Any
+    author: str
+    why: str
+
+
+def to_definition(kind: str, body: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> Definition:
+    """The definition that a stored body stands for."""
+    model: type[Definition] = StudyHead if kind == "study" else COLLECTIONS[KINDS[kind]]
+    return model.model_validate({**body, **(beside or {})})
+
+
+def to_version(row: sa.Row[*tuple[Any, ...]]) -> StoredVersion:
+    """A version from a row of definition joined with definition_version."""
+    return StoredVersion(
+        definition_id=row.definition_id,
+        version_id=row.version_id,
+        kind=row.kind,
+        slug=row.slug,
+        number=row.number,
+        digest=row.digest,
+        definition=to_definition(row.kind, row.body),
+        author=row.author,
+        origin=row.origin,
+        why=row.why,
+        created_at=row.created_at,
+    )
+
+
+def to_fact(row: sa.Row[*tuple[Any, ...]]) -> StoredFact:
+    """A fact from its row."""
+    return StoredFact(
+        id=row.id,
+        definition_id=row.definition_id,
+        kind=row.kind,
+        about=row.about,
+        body=row.body,
+        author=row.author,
+        why=row.why,
+    )
+
+
+def to_turn(row: sa.Row[*tuple[Any, ...]]) -> Turn:
+    """A turn from its row."""
+    return Turn(
+        id=row.id,
+        interaction=row.interaction,
+        parent=row.parent,
+        text=row.text,
+        reply=row.reply,
+        finish_reason=row.finish_reason,
+        tokens_in=row.tokens_in,
+        tokens_out=row.tokens_out,
+        latency_ms=row.latency_ms,
+    )
+
+
+def from_turn(turn: Turn) -> dict[str, Any]:
+    """The row of a turn."""
+    return {
+        "interaction": turn.interaction,
+        "id": turn.id,
+        "parent": turn.parent,
+        "text": turn.text,
+        "reply": turn.reply,
+        "finish_reason": turn.finish_reason,
+        "tokens_in": turn.tokens_in,
+        "tokens_out": turn.tokens_out,
+        "latency_ms": turn.latency_ms,
+    }
+
+
+def to_judgement(row: sa.Row[*tuple[Any, ...]], instrument: str) -> Judgement:
+    """A judgement from its row and the digest of its instrument."""
+    details: dict[str, Any] = row.details or {}
+    return Judgement(
+        id=row.id,
+        interaction=row.interaction,
+        turn=row.turn,
+        instrument=instrument,
+        state=row.state,
+        verdict=row.verdict,
+        severity=row.severity,
+        refusal=row.refusal,
+        answers=tuple((question, answer) for question, answer in details.get("answers", ())),
+        missing_fact=details.get("missing_fact"),
+        confidence=details.get("confidence"),
+        rationale=details.get("rationale"),
+        raw=details.get("raw"),
+    )
+
+
+def from_judgement(
+    judgement: Judgement, instrument_id: int, supersedes: bytes | None = None
+) -> dict[str, Any]:
+    """The row of a judgement."""
+    return {
+        "interaction": judgement.interaction,
+        "id": judgement.id,
+        "instrument_id": instrument_id,
+        "turn": judgement.turn,
+        "state": judgement.state,
+        "verdict": judgement.verdict,
+        "severity": judgement.severity,
+        "refusal": judgement.refusal,
+        "details": judgement.details() or None,
+        "supersedes": supersedes,
+    }

@@ -1,0 +1,205 @@
+"""Definitions of one study: heads, versions, and the acts about them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from redloom.domain.value import Definition
+from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
+from redloom.storage.tables import definition, definition_version, fact
+
+CHUNK = 500
+
+_VERSION = sa.select(
+    definition.c.id.label("definition_id"),
+    definition.c.kind,
+    definition.c.slug,
+    definition_version.c.id.label("version_id"),
+    definition_version.c.number,
+    definition_version.c.digest,
+    definition_version.c.body,
+    definition_version.c.author,
+    definition_version.c.origin,
+    definition_version.c.why,
+    definition_version.c.created_at,
+)
+
+
+class Definitions:
+    """The definitions of one study."""
+
+    def __init__(self, connection: sa.Connection, study_id: int) -> None:
+        self._connection = connection
+        self._study = study_id
+
+    def head(self, kind: str, slug: str) -> StoredVersion | None:
+        """The newest version of one definition."""
+        row = self._connection.execute(self._heads(kind).where(definition.c.slug == slug)).one_or_none()
+        return None if row is None else to_version(row)
+
+    def heads(self, kind: str) -> Iterator[StoredVersion]:
+        """The newest version of every definition of a kind, in the order they came, streamed."""
+        query = self._heads(kind).order_by(definition.c.id)
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield to_version(row)
+
+    def digests(self, kind: str, *, retired: bool = False) -> dict[str, str]:
+        """Slug -> content digest of the newest versions."""
+        query = self._joined(sa.select(definition.c.slug, definition_version.c.digest), kind, retired)
+        return {row.slug: row.digest for row in self._connection.execute(query)}
+
+    def slugs(self, kind: str) -> list[str]:
+        """The slugs of a kind, in the order they came."""
+        query = sa.select(definition.c.slug).where(self._of(kind, False)).order_by(definition.c.id)
+        return list(self._connection.scalars(query))
+
+    def count(self, kind: str) -> int:
+        """How many definitions of a kind there are."""
+        query = sa.select(sa.func.count()).select_from(definition).where(self._of(kind, False))
+        return self._connection.scalar(query) or 0
+
+    def versions(self, kind: str, slug: str) -> list[StoredVersion]:
+        """All versions of one definition, oldest first."""
+        query = (
+            _VERSION.join_from(
+                definition, definition_version, definition_version.c.definition_id == definition.c.id
+            )
+            .where(self._of(kind, False), definition.c.slug == slug)
+            .order_by(definition_version.c.number)
+        )
+        return [to_version(row) for row in self._connection.execute(query)]
+
+    def put(
+        self,
+        kind: str,
+        members: Iterable[tuple[str, Definition]],
+        *,
+        author: str,
+        origin: str,
+        why: str,
+        at: datetime.datetime,
+    ) -> list[tuple[str, int]]:
+        """Store a new version of each; give (slug, version number) in the order of ``members``.
+
+        Whether something changed is the caller's question; every call makes versions.
+        """
+        stored: list[tuple[str, int]] = []
+        batch: list[tuple[str, Definition]] = []
+        for member in members:
+            batch.append(member)
+            if len(batch) == CHUNK:
+                stored += self._put(kind, batch, author, origin, why, at)
+                batch = []
+        if batch:
+            stored += self._put(kind, batch, author, origin, why, at)
+        return stored
+
+    def _put(
+        self,
+        kind: str,
+        batch: list[tuple[str, Definition]],
+        author: str,
+        origin: str,
+        why: str,
+        at: datetime.datetime,
+    ) -> list[tuple[str, int]]:
+        slugs = [slug for slug, _ in batch]
+        known = self._numbers(kind, slugs)
+        fresh = [slug for slug in slugs if slug not in known]
+        if fresh:
+            rows = [{"study_id": self._study, "kind": kind, "slug": slug, "retired": False} for slug in fresh]
+            self._connection.execute(definition.insert(), rows)
+            known |= self._numbers(kind, fresh)
+        versions = [
+            {
+                "definition_id": known[slug][0],
+                "number": known[slug][1] + 1,
+                "digest": member.content_digest(),
+                "body": member.content(),
+                "author": author,
+                "origin": origin,
+                "why": why,
+                "created_at": at,
+            }
+            for slug, member in batch
+        ]
+        self._connection.execute(definition_version.insert(), versions)
+        ids = [known[slug][0] for slug in slugs]
+        newest = (
+            sa.select(sa.func.max(definition_version.c.id))
+            .where(definition_version.c.definition_id == definition.c.id)
+            .scalar_subquery()
+        )
+        self._connection.execute(
+            definition.update().where(definition.c.id.in_(ids)).values(head_id=newest, retired=False)
+        )
+        return [(slug, known[slug][1] + 1) for slug in slugs]
+
+    def retire(self, kind: str, slugs: Iterable[str]) -> None:
+        """Take definitions out of the study; their versions stay."""
+        names = list(slugs)
+        for start in range(0, len(names), CHUNK):
+            part = names[start : start + CHUNK]
+            where = sa.and_(self._of(kind, False), definition.c.slug.in_(part))
+            self._connection.execute(definition.update().where(where).values(retired=True))
+
+    def add_facts(self, facts: Iterable[Mapping[str, Any]]) -> None:
+        """Store acts: id, definition_id, kind, about, body, author, why."""
+        rows = [{"supersedes": None, **row} for row in facts]
+        for start in range(0, len(rows), CHUNK):
+            self._connection.execute(fact.insert(), rows[start : start + CHUNK])
+
+    def facts(self, kind: str, *, subject: str, slug: str | None = None) -> Iterator[StoredFact]:
+        """The acts of one kind about the newest versions of the definitions of kind ``subject``, oldest first."""
+        query = (
+            sa.select(fact)
+            .join_from(fact, definition, fact.c.definition_id == definition.c.id)
+            .join(definition_version, definition_version.c.id == definition.c.head_id)
+            .where(self._of(subject, False), fact.c.kind == kind, fact.c.about == definition_version.c.digest)
+            .order_by(fact.c.definition_id, fact.c.id)
+        )
+        if slug is not None:
+            query = query.where(definition.c.slug == slug)
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield to_fact(row)
+
+    def ids(self, kind: str) -> dict[str, int]:
+        """Slug -> id of the definitions of a kind."""
+        query = sa.select(definition.c.slug, definition.c.id).where(self._of(kind, False))
+        return {row.slug: row.id for row in self._connection.execute(query)}
+
+    def _numbers(self, kind: str, slugs: list[str]) -> dict[str, tuple[int, int]]:
+        """Slug -> (definition id, newest version number), retired ones included."""
+        number = sa.func.coalesce(sa.func.max(definition_version.c.number), 0)
+        query = (
+            sa.select(definition.c.slug, definition.c.id, number)
+            .join_from(
+                definition,
+                definition_version,
+                definition_version.c.definition_id == definition.c.id,
+                isouter=True,
+            )
+            .where(self._of(kind, True), definition.c.slug.in_(slugs))
+            .group_by(definition.c.slug, definition.c.id)
+        )
+        return {slug: (identity, newest) for slug, identity, newest in self._connection.execute(query)}
+
+    def _heads(self, kind: str) -> sa.Select[*tuple[Any, ...]]:
+        return self._joined(_VERSION, kind, False)
+
+    def _joined(
+        self, query: sa.Select[*tuple[Any, ...]], kind: str, retired: bool
+    ) -> sa.Select[*tuple[Any, ...]]:
+        joined = query.join_from(
+            definition, definition_version, definition_version.c.id == definition.c.head_id
+        )
+        return joined.where(self._of(kind, retired))
+
+    def _of(self, kind: str, retired: bool) -> sa.ColumnElement[bool]:
+        """Definitions of this study and kind; with ``retired`` also those taken out."""
+        ours = sa.and_(definition.c.study_id == self._study, definition.c.kind == kind)
+        return ours if retired else sa.and_(ours, definition.c.retired.is_(False))

@@ -1,0 +1,69 @@
+"""Instruments and the judgements made with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from redloom.domain.judgement import Instrument, Judgement
+from redloom.storage.mapping import from_judgement, to_judgement
+from redloom.storage.tables import attempt, instrument, judgement
+
+
+class Judgements:
+    """All judgements of a database."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def register(self, found: Instrument) -> int:
+        """The number of an instrument; a new one where it is not known yet."""
+        digest = found.digest()
+        query = sa.select(instrument.c.id).where(instrument.c.digest == digest)
+        known = self._connection.scalar(query)
+        if known is not None:
+            return known
+        body = found.model_dump(mode="json")
+        key = self._connection.execute(
+            instrument.insert().values(digest=digest, body=body)
+        ).inserted_primary_key
+        assert key is not None
+        return key[0]
+
+    def add(self, judgements: Iterable[Judgement], numbers: dict[str, int]) -> None:
+        """Store judgements; ``numbers`` are the instruments' by digest."""
+        rows = [from_judgement(one, numbers[one.instrument]) for one in judgements]
+        if rows:
+            self._connection.execute(judgement.insert(), rows)
+
+    def revise(self, one: Judgement, number: int, *, supersedes: bytes) -> None:
+        """Store a judgement that takes the place of an earlier one by the same rater; the earlier stays."""
+        self._connection.execute(judgement.insert(), [from_judgement(one, number, supersedes)])
+
+    def of(self, interactions: Sequence[bytes]) -> dict[bytes, list[Judgement]]:
+        """Interaction -> its judgements in force, oldest first (at most some hundreds of interactions at a time)."""
+        query = (
+            sa.select(judgement, instrument.c.digest.label("instrument_digest"))
+            .join_from(judgement, instrument, judgement.c.instrument_id == instrument.c.id)
+            .where(judgement.c.interaction.in_(interactions))
+            .order_by(judgement.c.interaction, judgement.c.id)
+        )
+        rows = list(self._connection.execute(query))
+        replaced = {bytes(row.supersedes) for row in rows if row.supersedes is not None}
+        found: dict[bytes, list[Judgement]] = {}
+        for row in rows:
+            if bytes(row.id) not in replaced:
+                found.setdefault(bytes(row.interaction), []).append(to_judgement(row, row.instrument_digest))
+        return found
+
+    def instruments(self, run_id: int) -> dict[str, Instrument]:
+        """Digest -> every instrument that judged a conversation of this run."""
+        used = (
+            sa.select(judgement.c.instrument_id)
+            .join_from(judgement, attempt, attempt.c.interaction == judgement.c.interaction)
+            .where(attempt.c.run_id == run_id)
+            .distinct()
+        )
+        query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(used))
+        return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}

@@ -1,0 +1,212 @@
+"""Releases: frozen sets of cases with the versions under them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from redloom.domain.case import Case
+from redloom.domain.release import Manifest, ReleasedCase
+from redloom.domain.value import Definition
+from redloom.storage.mapping import StoredFact, to_definition, to_fact
+from redloom.storage.tables import (
+    definition,
+    definition_version,
+    fact,
+    release,
+    release_case,
+    release_definition,
+    release_fact,
+)
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRelease:
+    """A release as it is stored; its cases are streamed apart."""
+
+    id: int
+    version: str
+    digest: str
+    manifest: Manifest
+    salt: bytes
+    created_at: datetime.datetime
+
+
+class Releases:
+    """The releases of one study."""
+
+    def __init__(self, connection: sa.Connection, study_id: int) -> None:
+        self._connection = connection
+        self._study = study_id
+
+    def get(self, version: str) -> StoredRelease | None:
+        """The release of that version, or None."""
+        query = sa.select(release).where(release.c.study_id == self._study, release.c.version == version)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _stored(row)
+
+    def by_id(self, release_id: int) -> StoredRelease:
+        """The release with that id."""
+        return _stored(self._connection.execute(sa.select(release).where(release.c.id == release_id)).one())
+
+    def all(self) -> list[StoredRelease]:
+        """All releases, oldest first."""
+        query = sa.select(release).where(release.c.study_id == self._study).order_by(release.c.id)
+        return [_stored(row) for row in self._connection.execute(query)]
+
+    def add(
+        self,
+        manifest: Manifest,
+        *,
+        salt: bytes,
+        cases: Iterable[tuple[ReleasedCase, int]],
+        versions: Iterable[int],
+        facts: Iterable[StoredFact],
+        author: str,
+        why: str,
+        at: datetime.datetime,
+    ) -> int:
+        """Store a release: each case with the id of its version, the versions under them, the acts pinned."""
+        row = {
+            "study_id": self._study,
+            "version": manifest.version,
+            "digest": manifest.digest(),
+            "manifest": manifest.model_dump(mode="json"),
+            "salt": salt,
+            "author": author,
+            "why": why,
+            "created_at": at,
+        }
+        key = self._connection.execute(release.insert().values(row)).inserted_primary_key
+        assert key is not None
+        number: int = key[0]
+        self._many(
+            release_definition, ({"release_id": number, "version_id": version} for version in versions)
+        )
+        pinned = ({"release_id": number, "definition_id": f.definition_id, "fact_id": f.id} for f in facts)
+        self._many(release_fact, pinned)
+        self._many(
+            release_case,
+            (
+                {
+                    "release_id": number,
+                    "ordinal": case.ordinal,
+                    "version_id": version_id,
+                    "closure": case.closure,
+                    "stimulus": case.stimulus,
+                    "cluster": case.cluster,
+                    "split": case.split,
+                    "status": case.status,
+                }
+                for case, version_id in cases
+            ),
+        )
+        return number
+
+    def stimuli(self, release_id: int) -> int:
+        """How many distinct stimuli the cases have."""
+        query = sa.select(sa.func.count(release_case.c.stimulus.distinct()))
+        return self._connection.scalar(query.where(release_case.c.release_id == release_id)) or 0
+
+    def cases(
+        self, release_id: int, *, after: int = -1, most: int | None = None, distinct: bool = False
+    ) -> Iterator[tuple[ReleasedCase, Case]]:
+        """The cases with their content, in order from ``after`` on, streamed.
+
+        ``distinct`` gives only the first case of each stimulus.
+        """
+        query = (
+            sa.select(
+                release_case,
+                definition.c.slug,
+                definition_version.c.digest.label("content"),
+                definition_version.c.body,
+            )
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .join(definition, definition.c.id == definition_version.c.definition_id)
+            .where(release_case.c.release_id == release_id, release_case.c.ordinal > after)
+            .order_by(release_case.c.ordinal)
+            .limit(most)
+        )
+        if distinct:
+            other = release_case.alias()
+            earlier = sa.exists().where(
+                other.c.release_id == release_id,
+                other.c.stimulus == release_case.c.stimulus,
+                other.c.ordinal < release_case.c.ordinal,
+            )
+            query = query.where(~earlier)
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield _released(row), Case.model_validate(row.body)
+
+    def definitions(self, release_id: int) -> dict[tuple[str, str], Definition]:
+        """(kind, slug) -> every definition under the cases, with the acts that were pinned."""
+        query = (
+            sa.select(definition.c.id, definition.c.kind, definition.c.slug, definition_version.c.body)
+            .join_from(
+                release_definition,
+                definition_version,
+                release_definition.c.version_id == definition_version.c.id,
+            )
+            .join(definition, definition.c.id == definition_version.c.definition_id)
+            .where(release_definition.c.release_id == release_id)
+            .order_by(definition.c.id)
+        )
+        beside: dict[int, dict[str, list[Any]]] = {}
+        for act in self.facts(release_id):
+            if act.kind in ("dissent", "endorsements"):
+                beside.setdefault(act.definition_id, {}).setdefault(act.kind, []).append(act.body)
+        return {
+            (row.kind, row.slug): to_definition(row.kind, row.body, beside.get(row.id))
+            for row in self._connection.execute(query)
+        }
+
+    def facts(self, release_id: int) -> list[StoredFact]:
+        """The acts that were pinned, oldest first."""
+        query = (
+            sa.select(fact)
+            .join_from(
+                release_fact,
+                fact,
+                sa.and_(
+                    fact.c.definition_id == release_fact.c.definition_id, fact.c.id == release_fact.c.fact_id
+                ),
+            )
+            .where(release_fact.c.release_id == release_id)
+            .order_by(fact.c.id)
+        )
+        return [to_fact(row) for row in self._connection.execute(query)]
+
+    def _many(self, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+        batch: list[dict[str, Any]] = []
+        for row in rows:
+            batch.append(row)
+            if len(batch) == CHUNK:
+                self._connection.execute(table.insert(), batch)
+                batch = []
+        if batch:
+            self._connection.execute(table.insert(), batch)
+
+
+def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRelease:
+    manifest = Manifest.model_validate(row.manifest)
+    return StoredRelease(row.id, row.version, row.digest, manifest, bytes(row.salt), row.created_at)
+
+
+def _released(row: sa.Row[*tuple[Any, ...]]) -> ReleasedCase:
+    return ReleasedCase(
+        ordinal=row.ordinal,
+        slug=row.slug,
+        content=row.content,
+        closure=row.closure,
+        stimulus=row.stimulus,
+        cluster=row.cluster,
+        split=row.split,
+        status=row.status,
+    )

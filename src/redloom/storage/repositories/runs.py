@@ -1,0 +1,206 @@
+"""Runs, their attempts, and the conversations they held."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from redloom.domain.interaction import Interaction, Turn
+from redloom.domain.run import RunSpec, RunState
+from redloom.storage.mapping import to_turn
+from redloom.storage.tables import attempt, interaction, run, turn
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as it is stored."""
+
+    id: int
+    name: str
+    study_id: int
+    release_id: int
+    spec: RunSpec
+    state: RunState
+    message: str | None
+    created_at: datetime.datetime
+    finished_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttempt:
+    """An attempt with its state; pending ones have no row."""
+
+    stimulus: str
+    arm: str
+    index: int
+    state: str
+    tries: int
+    requests: int
+    interaction: bytes | None
+    cost: float | None
+    error: str | None
+    ended_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run has used."""
+
+    requests: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+
+
+class Runs:
+    """All runs of a database."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, name: str, *, study_id: int, release_id: int, spec: RunSpec, at: datetime.datetime) -> int:
+        """A new run; gives its id."""
+        row = {
+            "name": name,
+            "study_id": study_id,
+            "release_id": release_id,
+            "spec": spec.model_dump(mode="json"),
+            "state": "running",
+            "message": None,
+            "created_at": at,
+        }
+        key = self._connection.execute(run.insert().values(row)).inserted_primary_key
+        assert key is not None
+        return key[0]
+
+    def find(self, name: str) -> list[StoredRun]:
+        """The runs whose name is or starts with ``name``, newest first; ``last`` is the newest."""
+        query = sa.select(run).order_by(run.c.id.desc())
+        query = (
+            query.limit(1) if name == "last" else query.where(run.c.name.startswith(name, autoescape=True))
+        )
+        return [_stored(row) for row in self._connection.execute(query)]
+
+    def all(self, study_id: int | None = None) -> list[StoredRun]:
+        """All runs, newest first."""
+        query = sa.select(run).order_by(run.c.id.desc())
+        if study_id is not None:
+            query = query.where(run.c.study_id == study_id)
+        return [_stored(row) for row in self._connection.execute(query)]
+
+    def set_state(
+        self, run_id: int, state: RunState, message: str | None, at: datetime.datetime | None
+    ) -> None:
+        """Move a run to a state."""
+        values = {"state": state, "message": message, "finished_at": at}
+        self._connection.execute(run.update().where(run.c.id == run_id).values(values))
+
+    def set_spec(self, run_id: int, spec: RunSpec) -> None:
+        """Raise attempts or add arms."""
+        values = {"spec": spec.model_dump(mode="json")}
+        self._connection.execute(run.update().where(run.c.id == run_id).values(values))
+
+    def attempts(self, run_id: int, stimuli: Sequence[str]) -> list[StoredAttempt]:
+        """The attempts of these stimuli (at most some hundreds at a time)."""
+        return [_attempt(row) for row in self._connection.execute(self._attempts(run_id, stimuli))]
+
+    def states(self, run_id: int) -> dict[str, dict[str, int]]:
+        """Arm -> state -> how many attempts."""
+        query = (
+            sa.select(attempt.c.arm, attempt.c.state, sa.func.count().label("n"))
+            .where(attempt.c.run_id == run_id)
+            .group_by(attempt.c.arm, attempt.c.state)
+        )
+        found: dict[str, dict[str, int]] = {}
+        for row in self._connection.execute(query):
+            found.setdefault(row.arm, {})[row.state] = row.n
+        return found
+
+    def spent(self, run_id: int) -> Spent:
+        """Requests, tokens and money so far."""
+        attempts = sa.select(
+            sa.func.coalesce(sa.func.sum(attempt.c.requests), 0),
+            sa.func.coalesce(sa.func.sum(attempt.c.cost), 0.0),
+        ).where(attempt.c.run_id == run_id)
+        requests, cost = self._connection.execute(attempts).one()
+        tokens = (
+            sa.select(
+                sa.func.coalesce(sa.func.sum(turn.c.tokens_in), 0),
+                sa.func.coalesce(sa.func.sum(turn.c.tokens_out), 0),
+            )
+            .join_from(turn, interaction, turn.c.interaction == interaction.c.id)
+            .where(interaction.c.run_id == run_id)
+        )
+        tokens_in, tokens_out = self._connection.execute(tokens).one()
+        return Spent(requests, tokens_in, tokens_out, cost)
+
+    def interactions(self, ids: Iterable[bytes]) -> dict[bytes, Interaction]:
+        """The conversations with these ids (at most some hundreds at a time), turns first to last."""
+        wanted = list(ids)
+        query = sa.select(interaction.c.id, interaction.c.ended_by).where(interaction.c.id.in_(wanted))
+        ended = {bytes(row.id): row.ended_by for row in self._connection.execute(query)}
+        turns: dict[bytes, list[Turn]] = {key: [] for key in ended}
+        rows = sa.select(turn).where(turn.c.interaction.in_(wanted)).order_by(turn.c.interaction, turn.c.id)
+        for row in self._connection.execute(rows):
+            turns[bytes(row.interaction)].append(to_turn(row))
+        return {key: Interaction(id=key, turns=tuple(turns[key]), ended_by=ended[key]) for key in ended}
+
+    def find_interactions(self, run_id: int, prefix: str) -> list[bytes]:
+        """The conversations of a run whose hex id ends with or starts with ``prefix``."""
+        query = sa.select(interaction.c.id).where(interaction.c.run_id == run_id)
+        return [bytes(key) for key in self._connection.scalars(query) if bytes(key).hex().endswith(prefix)]
+
+    def stream_attempts(self, run_id: int, stimuli: Iterable[str]) -> Iterator[list[StoredAttempt]]:
+        """The attempts of many stimuli, some hundreds at a time."""
+        batch: list[str] = []
+        for stimulus in stimuli:
+            batch.append(stimulus)
+            if len(batch) == CHUNK:
+                yield self.attempts(run_id, batch)
+                batch = []
+        if batch:
+            yield self.attempts(run_id, batch)
+
+    def _attempts(self, run_id: int, stimuli: Sequence[str]) -> sa.Select[*tuple[Any, ...]]:
+        return (
+            sa.select(attempt, attempt.c.index.label("attempt_index"), interaction.c.ended_by)
+            .join_from(attempt, interaction, attempt.c.interaction == interaction.c.id, isouter=True)
+            .where(attempt.c.run_id == run_id, attempt.c.stimulus.in_(stimuli))
+            .order_by(attempt.c.stimulus, attempt.c.arm, attempt.c.index)
+        )
+
+
+def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRun:
+    return StoredRun(
+        row.id,
+        row.name,
+        row.study_id,
+        row.release_id,
+        RunSpec.model_validate(row.spec),
+        row.state,
+        row.message,
+        row.created_at,
+        row.finished_at,
+    )
+
+
+def _attempt(row: sa.Row[*tuple[Any, ...]]) -> StoredAttempt:
+    interaction_id = None if row.interaction is None else bytes(row.interaction)
+    return StoredAttempt(
+        row.stimulus,
+        row.arm,
+        row.attempt_index,
+        row.state,
+        row.tries,
+        row.requests,
+        interaction_id,
+        row.cost,
+        row.error,
+        row.ended_by,
+    )

@@ -1,0 +1,58 @@
+"""Studies by slug, and their history."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from redloom.storage.tables import history, study
+
+
+class Studies:
+    """All studies of a database."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def id_of(self, slug: str) -> int | None:
+        """The id of a study, or None."""
+        return self._connection.scalar(sa.select(study.c.id).where(study.c.slug == slug))
+
+    def slugs(self) -> list[str]:
+        """The slugs of all studies, in the order they came."""
+        return list(self._connection.scalars(sa.select(study.c.slug).order_by(study.c.id)))
+
+    def slug_of(self, study_id: int) -> str:
+        """The slug of a study."""
+        return self._connection.execute(sa.select(study.c.slug).where(study.c.id == study_id)).scalar_one()
+
+    def add(self, slug: str, at: datetime.datetime) -> int:
+        """A new study; gives its id."""
+        inserted = self._connection.execute(study.insert().values(slug=slug, created_at=at))
+        key = inserted.inserted_primary_key
+        assert key is not None
+        return key[0]
+
+    def record(
+        self,
+        study_id: int,
+        *,
+        id: bytes,
+        who: str,
+        what: str,
+        why: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Append to the history of a study."""
+        row = {"study_id": study_id, "id": id, "who": who, "what": what, "why": why, "detail": detail}
+        self._connection.execute(history.insert(), [row])
+
+    def history(self, study_id: int, *, most: int = 50) -> list[sa.RowMapping]:
+        """The newest entries of a study's history, newest first."""
+        query = (
+            sa.select(history).where(history.c.study_id == study_id).order_by(history.c.id.desc()).limit(most)
+        )
+        return list(self._connection.execute(query).mappings())

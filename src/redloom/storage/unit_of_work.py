@@ -1,0 +1,50 @@
+"""One transaction over all repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from redloom.errors import UnknownNameError
+from redloom.storage.database import Database
+from redloom.storage.repositories.definitions import Definitions
+from redloom.storage.repositories.judgements import Judgements
+from redloom.storage.repositories.releases import Releases
+from redloom.storage.repositories.runs import Runs
+from redloom.storage.repositories.studies import Studies
+
+
+class UnitOfWork:
+    """The repositories of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.studies = Studies(connection)
+        self.runs = Runs(connection)
+        self.judgements = Judgements(connection)
+
+    def study_id(self, slug: str) -> int:
+        """The id of a study; raises UnknownNameError."""
+        found = self.studies.id_of(slug)
+        if found is None:
+            raise UnknownNameError(
+                "study", slug, self.studies.slugs(), hint="Declare it with 'redloom apply FILE'."
+            )
+        return found
+
+    def definitions(self, study: str | int) -> Definitions:
+        """The definitions of a study, by slug or id."""
+        return Definitions(self.connection, study if isinstance(study, int) else self.study_id(study))
+
+    def releases(self, study: str | int) -> Releases:
+        """The releases of a study, by slug or id."""
+        return Releases(self.connection, study if isinstance(study, int) else self.study_id(study))
+
+
+@contextmanager
+def unit_of_work(database: Database) -> Generator[UnitOfWork]:
+    """One transaction: everything in it is stored, or nothing."""
+    with database.begin() as connection:
+        yield UnitOfWork(connection)

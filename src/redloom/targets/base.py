@@ -1,0 +1,107 @@
+"""What a target system is to the engine: requests in, replies out, errors by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from redloom.domain.interaction import Message
+from redloom.domain.run import RunSpec
+from redloom.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a connected target can take."""
+
+    system_prompt: bool = True
+    history: bool = True
+    """It is given the earlier turns, or keeps them itself."""
+    opens: bool = True
+    """It can speak first."""
+    request_fields: bool = False
+    structured: bool = False
+    """It can be held to a JSON schema."""
+    stateful: bool = False
+    """It keeps a conversation in a session, so an interrupted one starts again."""
+    concurrency: int = 8
+    """Requests at once, unless limits say otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request: the whole conversation so far, newest user message last."""
+
+    messages: tuple[Message, ...]
+    system: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+    seed: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    """Overrides of the target's own decoding."""
+    schema: Mapping[str, Any] | None = None
+    """JSON schema the reply must follow, for targets that can be held to one."""
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What came back."""
+
+    text: str
+    finish_reason: str | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+
+class Client(Protocol):
+    """A connected target. Every method may raise a TargetError."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can take."""
+        ...
+
+    async def check(self) -> str:
+        """One sentence on what was found there; raises when it cannot be used at all."""
+        ...
+
+    async def start_session(self, request: Request) -> str | None:
+        """The id of a new session, for targets that keep one."""
+        ...
+
+    async def reply(self, request: Request) -> Reply:
+        """The reply to one request."""
+        ...
+
+    async def close(self) -> None:
+        """Give its connections back."""
+        ...
+
+
+def unsuitable(spec: RunSpec, capabilities: Capabilities) -> list[str]:
+    """Why this target cannot deliver what the run's delivery says; empty where it can."""
+    problems: list[str] = []
+    for factor in ("context", "persona"):
+        how = getattr(spec.delivery, factor).how
+        if how == "system_prompt" and not capabilities.system_prompt:
+            problems.append(
+                f"the {factor} is to reach {spec.target_name!r} in its system prompt, but this target takes none; "
+                f"declare its 'delivery' (for instance {{{factor}: {{how: said_by_user}}}})"
+            )
+        if how in ("request_field", "profile") and not capabilities.request_fields:
+            problems.append(
+                f"the {factor} is to reach {spec.target_name!r} in a request field, but this target has none"
+            )
+    return problems
+
+
+def split_system(system: str) -> tuple[str, str]:
+    """``kind`` and ``rest`` of ``kind:rest``; raises InputError."""
+    kind, colon, rest = system.partition(":")
+    if not colon or not kind or not rest:
+        raise InputError(
+            f"{system!r} is not of the form kind:rest, such as 'openai:gpt-4o-mini' or 'local:smollm2'"
+        )
+    return kind, rest

@@ -1,0 +1,144 @@
+"""HTTP to targets: one session, answers read with a limit, failures by class."""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import os
+import re
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+import aiohttp
+from pydantic_core import from_json, to_json
+
+from redloom.errors import (
+    BlockedError,
+    MalformedError,
+    RateLimitedError,
+    RejectedError,
+    SetupError,
+    TargetError,
+    UnavailableError,
+)
+
+MAX_ANSWER = 16 * 1024 * 1024
+MAX_CONNECTIONS = 1024
+_FILTERS = ("content_filter", "content_policy_violation", "content_management_policy")
+
+
+class Transport:
+    """JSON requests over one pool of connections; made inside a running event loop."""
+
+    def __init__(self, *, timeout: float) -> None:
+        """``timeout`` is in seconds for one whole request."""
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 15))
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: Any = None) -> Any:
+        """The parsed JSON answer; raises a TargetError."""
+        data = None if body is None else to_json(body)
+        try:
+            async with self._open().request(method, url, data=data, headers=headers) as answer:
+                content = await _content(answer)
+                if answer.status >= 400:
+                    raise failure(url, answer.status, content, answer.headers)
+        except TimeoutError as error:
+            raise UnavailableError(f"{url} did not answer within {self._timeout.total:g} s") from error
+        except aiohttp.InvalidURL as error:
+            raise SetupError(f"{url!r} is not a usable address") from error
+        except aiohttp.ClientError as error:
+            raise UnavailableError(f"{url} cannot be reached: {error}") from error
+        try:
+            return from_json(content)
+        except ValueError as error:
+            raise MalformedError(f"{url} answered something that is not JSON: {error}") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+            await asyncio.sleep(0)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                timeout=self._timeout,
+                headers={"Content-Type": "application/json"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+
+async def _content(answer: aiohttp.ClientResponse) -> bytes:
+    """The body, refused once it is larger than ``MAX_ANSWER``."""
+    if answer.content_length is not None and answer.content_length <= MAX_ANSWER:
+        return await answer.read()
+    parts: list[bytes] = []
+    size = 0
+    async for part in answer.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            raise MalformedError(f"{answer.url} answered more than {MAX_ANSWER >> 20} MiB")
+    return b"".join(parts)
+
+
+def failure(url: str, status: int, content: bytes, headers: Mapping[str, str]) -> TargetError:
+    """The error that an HTTP status and its body stand for."""
+    said = _message(content)
+    what = f"{url} answered {status}" + (f": {said}" if said else "")
+    if any(word in said or word.encode() in content[:4000] for word in _FILTERS):
+        return BlockedError(what)
+    if status == 429:
+        if b"insufficient_quota" in content:
+            return RejectedError(what, stops=True)
+        return RateLimitedError(what, retry_after=retry_after(headers.get("Retry-After")))
+    if status in (408, 409, 425) or status >= 500:
+        return UnavailableError(what, retry_after=retry_after(headers.get("Retry-After")))
+    return RejectedError(what, stops=status in (401, 403, 404))
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds of a Retry-After header: a number or an HTTP date."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def key_from(environment: Mapping[str, str], name: str) -> str:
+    """The key in an environment variable; raises SetupError. The value is never shown."""
+    key = environment.get(name, "").strip()
+    if not key:
+        raise SetupError(f"the environment variable {name} with the key is not set; set it and try again")
+    return key
+
+
+def fill_environment(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """``${NAME}`` replaced by the environment variable; raises SetupError for one that is not set."""
+    return re.sub(r"\$\{(\w+)\}", lambda found: key_from(environment, found[1]), text)
+
+
+def _message(content: bytes) -> str:
+    try:
+        body = from_json(content)
+    except ValueError:
+        text = content[:200].decode(errors="replace")
+        return " ".join(text.split())
+    if not isinstance(body, dict):
+        return ""
+    fields = cast(dict[str, Any], body)
+    inner = fields.get("error") or fields.get("detail") or fields.get("message") or ""
+    if isinstance(inner, dict):
+        inner = cast(dict[str, Any], inner).get("message", "")
+    return " ".join(str(inner).split())[:300]

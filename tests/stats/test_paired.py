@@ -1,0 +1,122 @@
+"""Two outcomes on the same cases."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import t as student
+from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.contingency_tables import mcnemar
+
+from redloom.errors import InputError
+from redloom.stats import discordance, paired_difference, zero_event_bound
+
+PAIRS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 6)), min_size=1, max_size=40)
+
+
+def test_single_pair_clusters_give_the_paired_t_interval():
+    generator = np.random.default_rng(2)
+    first, second = generator.random(60), generator.random(60) * 0.7
+    differences = first - second
+    low, high = student.interval(
+        0.9, 59, loc=differences.mean(), scale=differences.std(ddof=1) / math.sqrt(60)
+    )
+    found = paired_difference(first, second, np.arange(60), level=0.9)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+
+
+def test_the_standard_error_is_that_of_a_cluster_robust_regression():
+    generator = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(30), 8)
+    shift = generator.normal(0.1, 0.15, size=30)[clusters]
+    first, second = np.clip(generator.random(240) + shift, 0, 1), generator.random(240)
+    fitted = OLS(first - second, np.ones(240)).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": True}
+    )
+    # statsmodels also multiplies by (n - 1) / (n - parameters), which is 1 here
+    half = student.ppf(0.975, 29) * fitted.bse[0]
+    found = paired_difference(first, second, clusters)
+    assert found.high - found.value == pytest.approx(half, rel=1e-9)
+    assert found.design_effect > 1
+
+
+@given(PAIRS)
+def test_bounds_are_ordered_and_swapping_changes_the_sign(pairs):
+    first, second, clusters = zip(*pairs, strict=True)
+    found, swapped = paired_difference(first, second, clusters), paired_difference(second, first, clusters)
+    assert found.value == pytest.approx(-swapped.value, abs=1e-12)
+    if found.low is None:
+        assert (found.high, found.clusters) == (None, 1)
+        assert found.reason is not None
+    else:
+        assert -1 <= found.low <= found.value <= found.high <= 1
+        assert found.low == pytest.approx(-swapped.high, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "value"), [(0, 0, 0), (1, 1, 0), (1, 0, 1), (0, 1, -1), (0.75, 0.25, 0.5)]
+)
+def test_equal_differences_are_bounded_by_the_clusters_that_could_differ(first, second, value):
+    found = paired_difference(np.full(40, first), np.full(40, second), np.repeat(np.arange(20), 2))
+    share = zero_event_bound(20)
+    assert found.value == value
+    assert found.low == pytest.approx(max(-1, (1 - share) * value - share))
+    assert found.high == pytest.approx(min(1, (1 - share) * value + share))
+    assert "all equal" in found.method
+    assert found.reason is None
+
+
+def test_one_cluster_gives_a_value_without_interval():
+    found = paired_difference([1, 0], [0, 0], [5, 5])
+    assert (found.value, found.low, found.high) == (0.5, None, None)
+    assert found.reason is not None
+
+
+def test_no_pairs_are_undefined():
+    found = paired_difference([], [], [])
+    assert (found.value, found.reason) == (None, "there are no pairs")
+
+
+@pytest.mark.parametrize(
+    "cells", [(5, 12, 3, 20), (0, 242, 0, 208), (1, 4, 4, 1), (0, 0, 1, 0), (9, 700, 650, 9)]
+)
+def test_discordance_counts_cells_and_agrees_with_statsmodels(cells):
+    both, only_first, only_second, neither = cells
+    first = np.repeat([1, 1, 0, 0], cells)
+    second = np.repeat([1, 0, 1, 0], cells)
+    found = discordance(first, second)
+    assert (found.both, found.only_first, found.only_second, found.neither) == cells
+    expected = mcnemar([[both, only_first], [only_second, neither]], exact=True).pvalue
+    assert found.p_value == pytest.approx(min(1.0, expected), rel=1e-9)
+    assert found.reason is None
+
+
+def test_all_discordant_pairs_on_one_side_give_the_closed_form():
+    found = discordance(np.ones(242), np.zeros(242))
+    assert found.p_value == pytest.approx(2 * 0.5**242, rel=1e-9)
+
+
+def test_without_discordant_pairs_there_is_no_p_value():
+    found = discordance([1, 0], [1, 0])
+    assert (found.p_value, found.reason) == (None, "no pair is discordant")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: paired_difference([1], [1, 0], [1, 2]), "first has 1, second has 2, clusters has 2"),
+        (lambda: paired_difference([2], [1], [1]), "first must be at least 0 and at most 1, not 2.0"),
+        (lambda: paired_difference([1], [math.nan], [1]), "second must be finite, not nan"),
+        (lambda: paired_difference([1], [1], [1], level=-1), "-1"),
+        (lambda: discordance([1, 0.5], [1, 1]), "first must be 0 or 1, not 0.5"),
+        (lambda: discordance([1], [1, 1]), "lengths differ"),
+    ],
+)
+def test_wrong_input_is_named(call, told):
+    with pytest.raises(InputError) as caught:
+        call()
+    assert told in str(caught.value)
