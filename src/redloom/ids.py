@@ -62,6 +62,7 @@ class IdSource:
         """``clock`` gives seconds since 1970, ``entropy`` that many random bytes."""
         self._clock, self._entropy = clock, entropy
         self._last, self._count = 0, 0
+        self._random = b""
 
     def new(self) -> bytes:
         """16 bytes, larger than all before: a UUIDv7 (RFC 9562) with a counter after the milliseconds."""
@@ -72,6 +73,8 @@ class IdSource:
             self._count += 1
             if self._count > 0xFFF:
                 self._last, self._count = self._last + 1, 0
-        tail = bytearray(self._entropy(8))
+        if len(self._random) < 8:
+            self._random = self._entropy(2048)
+        tail, self._random = bytearray(self._random[:8]), self._random[8:]
         tail[0] = (tail[0] & 0x3F) | 0x80
         return self._last.to_bytes(6, "big") + (0x7000 | self._count).to_bytes(2, "big") + bytes(tail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -125,10 +124,11 @@ def check(
 
     Example: redloom target check local:smollm2
     """
+    from redloom.services.blocking import wait_for
     from redloom.services.targets import check_target
 
     with workspace() as found:
-        done = asyncio.run(check_target(found, _only_study(found, study), name, base_url=base_url or None))
+        done = wait_for(check_target(found, _only_study(found, study), name, base_url=base_url or None))
     print_json(done) if as_json else print(f"{done.name}: {visible(done.found)}")
 
 
@@ -171,6 +171,7 @@ def run(
     Example: redloom run school-health@1.0 --target local:smollm2 --arms full,no_context --attempts full=2,no_context=1
     """
     from redloom.services import runs as service
+    from redloom.services.blocking import wait_for
     from redloom.services.execution import Operation
     from redloom.services.releases import ReleaseOptions
 
@@ -195,7 +196,7 @@ def run(
                 judges=tuple(judge or ()),
                 on_progress=watching.show,
             )
-            done = asyncio.run(service.start_run(found, slug, version, options, operation))
+            done = wait_for(service.start_run(found, slug, version, options, operation))
     _finish(done, as_json)
 
 
@@ -216,6 +217,7 @@ def resume(
     """
     from redloom.errors import InputError, unknown
     from redloom.services import runs as service
+    from redloom.services.blocking import wait_for
     from redloom.services.execution import Operation
 
     states = [part.strip() for part in retry.split(",") if part.strip()]
@@ -231,7 +233,7 @@ def resume(
             judges=tuple(judge or ()),
             on_progress=watching.show,
         )
-        done = asyncio.run(service.resume_run(found, name, operation))
+        done = wait_for(service.resume_run(found, name, operation))
     _finish(done, as_json)
 
 
@@ -292,6 +294,7 @@ def judge(
     """
     from redloom.domain.judge import UNITS
     from redloom.errors import InputError, unknown
+    from redloom.services.blocking import wait_for
     from redloom.services.judging import JudgeOptions, judge_run
 
     if unit and unit not in UNITS:
@@ -312,7 +315,7 @@ def judge(
                 on_progress=bar.update,
             )
             try:
-                done.append(asyncio.run(judge_run(found, name, options)))
+                done.append(wait_for(judge_run(found, name, options)))
             finally:
                 bar.close()
     if as_json:

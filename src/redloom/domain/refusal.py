@@ -36,6 +36,47 @@ _TURN_TO = re.compile(
     re.IGNORECASE,
 )
 _LONG_SENTENCES = 2
+_HINTS = (
+    *(
+        "can't",
+        "can’t",
+        "cannot",
+        "can not",
+        "could",
+        "won't",
+        "won’t",
+        "will not",
+        "unable",
+        "not able",
+        "not comfortable",
+    ),
+    *(
+        "comfortable",
+        "declin",
+        "refus",
+        "sorry",
+        "apolog",
+        "unfortunately",
+        "no puedo",
+        "no te ",
+        "no le ",
+        "no os ",
+    ),
+    *(
+        "no podr",
+        "no podemos",
+        "lo siento",
+        "lamentablemente",
+        "niego",
+        "no estoy",
+        "no soy",
+        "as a",
+        "no.",
+        "no,",
+        "no!",
+    ),
+)
+"""No refusal is without one of these; looking for them first is quicker."""
 
 
 def refusal_in(reply: str) -> Refusal:
@@ -45,6 +86,9 @@ def refusal_in(reply: str) -> Refusal:
     labels in the documentation.
     """
     text = reply[:4000]
+    folded = text.lower()
+    if not any(hint in folded for hint in _HINTS):
+        return "none"
     declines = _REFUSES.search(text) is not None or _OPENS_NO.search(text) is not None
     if not declines and _OPENS_SORRY.search(text):
         declines = _CANNOT_ANY.search(text[:300]) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from redloom.domain.interaction import AttemptState, EndedBy, Turn
 from redloom.domain.judgement import Judgement
 from redloom.domain.run import Outcome, Record
 from redloom.engine.conversation import End, IsRefusal, Open, Say, messages, next_step
-from redloom.engine.plan import Job, Ledger
+from redloom.engine.plan import Job, Jobs, Ledger
 from redloom.errors import BlockedError, BudgetSpentError, RejectedError, TargetError
 from redloom.ids import IdSource
 from redloom.targets.base import Client, Reply, Request
@@ -38,15 +38,13 @@ class Executor:
     on_complete: OnComplete
     on_outcome: Callable[[Outcome], None]
 
-    async def run(self, jobs: AsyncIterator[Job]) -> None:
+    async def run(self, jobs: Jobs) -> None:
         """Hold all conversations; raises what stopped it, after everything finished is stored."""
-        taking = asyncio.Lock()
         stop = self.patience.stop
 
         async def worker() -> None:
             while not stop.asked:
-                async with taking:
-                    job = await anext(jobs, None)
+                job = await jobs.take()
                 if job is None:
                     return
                 await _Attempt(self, job).hold()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +28,38 @@ class Job:
     turns: tuple[Turn, ...] = ()
     tries: int = 0
     requests: int = 0
+
+
+class Jobs:
+    """The jobs of a run, read a chunk at a time while earlier ones are executed."""
+
+    def __init__(self, read: Callable[[], Sequence[Job] | None]) -> None:
+        """``read`` gives the next chunk, None at the end; it is called in a thread, one call at a time."""
+        self._read = read
+        self._ready: deque[Job] = deque()
+        self._lock = asyncio.Lock()
+        self._next: asyncio.Task[Sequence[Job] | None] | None = None
+        self._over = False
+
+    async def take(self) -> Job | None:
+        """The next job, None when there is none left."""
+        while not self._ready:
+            async with self._lock:
+                if self._over:
+                    return None
+                if not self._ready:
+                    await self._refill()
+        return self._ready.popleft()
+
+    async def _refill(self) -> None:
+        reading = self._next or asyncio.create_task(asyncio.to_thread(self._read))
+        self._next = None
+        chunk = await reading
+        if chunk is None:
+            self._over = True
+        else:
+            self._ready.extend(chunk)
+            self._next = asyncio.create_task(asyncio.to_thread(self._read))
 
 
 class Ledger(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +16,7 @@ from redloom.domain.refusal import refusal_in
 from redloom.domain.rendering import Frame, Frames, Rendering, render
 from redloom.domain.run import Budget, Outcome, RunSpec
 from redloom.engine.executor import Executor
-from redloom.engine.plan import Job, items
+from redloom.engine.plan import Job, Jobs, items
 from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError, first_of
 from redloom.services.finding import find_run
 from redloom.services.judging import InlineRules, judge_by_rules
@@ -143,7 +143,7 @@ async def execute(
                 on_outcome=on_outcome,
             )
             try:
-                await executor.run(todo.jobs())
+                await executor.run(Jobs(todo.read))
             except* RedloomError as group:
                 failure = first_of(group)
         if cases > stimuli and rules:
@@ -231,19 +231,18 @@ class _Todo:
     ) -> None:
         self._workspace, self._run, self._frames, self._retry = workspace, run, frames, retry
         self._progress = progress
+        self._after: int | None = -1
 
-    async def jobs(self) -> AsyncIterator[Job]:
-        """Every work item without a final state, with the turns it has already."""
-        after = -1
-        while True:
-            after, found = await asyncio.to_thread(self._chunk, after)
-            for job in found:
-                yield job
-            if after < 0:
-                return
+    def read(self) -> list[Job] | None:
+        """The jobs of the next cases that have any left; None at the end."""
+        while self._after is not None:
+            found = self._chunk(self._after)
+            if found:
+                return found
+        return None
 
-    def _chunk(self, after: int) -> tuple[int, list[Job]]:
-        """The jobs of the next cases, and where to go on; -1 at the end."""
+    def _chunk(self, after: int) -> list[Job]:
+        """The jobs left of the cases from ``after`` on."""
         spec = self._run.spec
         with self._workspace.begin() as unit:
             releases = unit.releases(self._run.study_id)
@@ -275,7 +274,8 @@ class _Todo:
                         requests=attempt.requests if attempt else 0,
                     )
                 )
-        return (cases[-1][0].ordinal if len(cases) == CHUNK else -1), jobs
+        self._after = cases[-1][0].ordinal if len(cases) == CHUNK else None
+        return jobs
 
     def _left(self, attempt: StoredAttempt) -> bool:
         return attempt.state not in FINAL_STATES or attempt.state in self._retry

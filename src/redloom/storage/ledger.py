@@ -11,9 +11,11 @@ import sqlalchemy as sa
 
 from redloom.domain.run import Record
 from redloom.errors import StoreError
+from redloom.storage.bulk import BulkInsert
 from redloom.storage.database import Database, store_errors
-from redloom.storage.mapping import from_judgement, from_turn
+from redloom.storage.mapping import judgement_row, turn_row
 from redloom.storage.tables import attempt, interaction, judgement, turn
+from redloom.storage.types import digest_bytes
 
 MOST_AT_ONCE = 512
 
@@ -92,54 +94,77 @@ class SqlLedger:
         with store_errors(self._database.url):
             connection = self._connect()
             with connection.begin():
-                for statement, rows in self._statements(records):
-                    if rows:
-                        connection.execute(statement, rows)
+                for insert, rows in self._rows(records):
+                    insert.execute(connection, rows)
+                if known := [record for record in records if record.known]:
+                    connection.execute(_ATTEMPT, [_update(record, self._run) for record in known])
+                if ends := [record for record in records if _ends(record)]:
+                    rows = [
+                        {"key": r.interaction, "ended_by": r.outcome.ended_by if r.outcome else None}
+                        for r in ends
+                    ]
+                    connection.execute(_END, rows)
 
-    def _statements(self, records: list[Record]) -> list[tuple[Any, list[dict[str, Any]]]]:
-        conversations: list[dict[str, Any]] = []
-        ends: list[dict[str, Any]] = []
-        turns: list[dict[str, Any]] = []
-        fresh: list[dict[str, Any]] = []
-        known: list[dict[str, Any]] = []
-        judgements: list[dict[str, Any]] = []
+    def _rows(self, records: list[Record]) -> list[tuple[BulkInsert, list[tuple[Any, ...]]]]:
+        conversations: list[tuple[Any, ...]] = []
+        turns: list[tuple[Any, ...]] = []
+        attempts: list[tuple[Any, ...]] = []
+        judgements: list[tuple[Any, ...]] = []
         for record in records:
-            outcome = record.outcome
-            ended_by = outcome.ended_by if outcome else None
-            if record.interaction is not None:
-                if record.starts:
-                    conversations.append(
-                        {"id": record.interaction, "run_id": self._run, "ended_by": ended_by}
-                    )
-                elif outcome is not None:
-                    ends.append({"key": record.interaction, "ended_by": ended_by})
-            turns += [from_turn(one) for one in record.turns]
-            judgements += [
-                from_judgement(one, self._instruments[one.instrument]) for one in record.judgements
-            ]
-            (known if record.known else fresh).append(_attempt_row(record, self._run))
+            if record.starts:
+                ended_by = record.outcome.ended_by if record.outcome else None
+                conversations.append((record.interaction, self._run, ended_by))
+            turns += [turn_row(one) for one in record.turns]
+            judgements += [judgement_row(one, self._instruments[one.instrument]) for one in record.judgements]
+            if not record.known:
+                attempts.append(_attempt_row(record, self._run))
         return [
-            (interaction.insert(), conversations),
-            (turn.insert(), turns),
-            (_END, ends),
-            (attempt.insert(), fresh),
-            (_ATTEMPT, [_as_update(row) for row in known]),
-            (judgement.insert(), judgements),
+            (_CONVERSATIONS, conversations),
+            (_TURNS, turns),
+            (_ATTEMPTS, attempts),
+            (_JUDGEMENTS, judgements),
         ]
 
 
-_END = interaction.update().where(interaction.c.id == sa.bindparam("key"))
+_CONVERSATIONS = BulkInsert(interaction)
+_TURNS = BulkInsert(turn)
+_ATTEMPTS = BulkInsert(attempt)
+_JUDGEMENTS = BulkInsert(judgement)
+
 _KEY = ("run_id", "stimulus", "arm", "index")
+_END = interaction.update().where(interaction.c.id == sa.bindparam("key"))
 _ATTEMPT = attempt.update().where(*(attempt.c[name] == sa.bindparam(f"key_{name}") for name in _KEY))
 
 
-def _attempt_row(record: Record, run_id: int) -> dict[str, Any]:
+def _ends(record: Record) -> bool:
+    """Whether the record ends a conversation that was stored before."""
+    return record.outcome is not None and record.interaction is not None and not record.starts
+
+
+def _attempt_row(record: Record, run_id: int) -> tuple[Any, ...]:
+    """In the order of the table's columns."""
+    item, outcome = record.item, record.outcome
+    key = (run_id, digest_bytes(item.stimulus), item.arm, item.index)
+    if outcome is None:
+        return (*key, "claimed", 0, 0, record.interaction, None, None)
+    return (
+        *key,
+        outcome.state,
+        outcome.tries,
+        outcome.requests,
+        record.interaction,
+        outcome.cost,
+        outcome.error,
+    )
+
+
+def _update(record: Record, run_id: int) -> dict[str, Any]:
     item, outcome = record.item, record.outcome
     return {
-        "run_id": run_id,
-        "stimulus": item.stimulus,
-        "arm": item.arm,
-        "index": item.index,
+        "key_run_id": run_id,
+        "key_stimulus": item.stimulus,
+        "key_arm": item.arm,
+        "key_index": item.index,
         "interaction": record.interaction,
         "state": outcome.state if outcome else "claimed",
         "tries": outcome.tries if outcome else 0,
@@ -147,7 +172,3 @@ def _attempt_row(record: Record, run_id: int) -> dict[str, Any]:
         "cost": outcome.cost if outcome else None,
         "error": outcome.error if outcome else None,
     }
-
-
-def _as_update(row: dict[str, Any]) -> dict[str, Any]:
-    return {f"key_{name}" if name in _KEY else name: value for name, value in row.items()}

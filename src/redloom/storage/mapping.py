@@ -13,6 +13,7 @@ from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Judgement
 from redloom.domain.study import COLLECTIONS, KINDS, StudyHead
 from redloom.domain.value import Definition
+from redloom.storage.types import json_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,19 +97,19 @@ def to_turn(row: sa.Row[*tuple[Any, ...]]) -> Turn:
     )
 
 
-def from_turn(turn: Turn) -> dict[str, Any]:
-    """The row of a turn."""
-    return {
-        "interaction": turn.interaction,
-        "id": turn.id,
-        "parent": turn.parent,
-        "text": turn.text,
-        "reply": turn.reply,
-        "finish_reason": turn.finish_reason,
-        "tokens_in": turn.tokens_in,
-        "tokens_out": turn.tokens_out,
-        "latency_ms": turn.latency_ms,
-    }
+def turn_row(turn: Turn) -> tuple[Any, ...]:
+    """A turn in the order of its table's columns."""
+    return (
+        turn.interaction,
+        turn.id,
+        turn.parent,
+        turn.text,
+        turn.reply,
+        turn.finish_reason,
+        turn.tokens_in,
+        turn.tokens_out,
+        turn.latency_ms,
+    )
 
 
 def to_judgement(row: sa.Row[*tuple[Any, ...]], instrument: str) -> Judgement:
@@ -131,19 +132,20 @@ def to_judgement(row: sa.Row[*tuple[Any, ...]], instrument: str) -> Judgement:
     )
 
 
-def from_judgement(
+def judgement_row(
     judgement: Judgement, instrument_id: int, supersedes: bytes | None = None
-) -> dict[str, Any]:
-    """The row of a judgement."""
-    return {
-        "interaction": judgement.interaction,
-        "id": judgement.id,
-        "instrument_id": instrument_id,
-        "turn": judgement.turn,
-        "state": judgement.state,
-        "verdict": judgement.verdict,
-        "severity": judgement.severity,
-        "refusal": judgement.refusal,
-        "details": judgement.details() or None,
-        "supersedes": supersedes,
-    }
+) -> tuple[Any, ...]:
+    """A judgement in the order of its table's columns."""
+    details = judgement.details()
+    return (
+        judgement.interaction,
+        judgement.id,
+        instrument_id,
+        judgement.turn,
+        judgement.state,
+        judgement.verdict,
+        judgement.severity,
+        judgement.refusal,
+        json_text(details) if details else None,
+        supersedes,
+    )

@@ -113,6 +113,7 @@ release_case = sa.Table(
     _reference("version_id", "definition_version.id"),
     sa.Column("closure", Digest, nullable=False),
     sa.Column("stimulus", Digest, nullable=False),
+    sa.Column("first", sa.Boolean, nullable=False),  # no case before it has this stimulus
     _text("cluster"),
     _text("split"),
     _text("status"),

@@ -10,6 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 
+def digest_bytes(digest: str) -> bytes:
+    """The 32 bytes of ``sha256:...``."""
+    return bytes.fromhex(digest[7:])
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as text; the order of an object's members stays."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 class Digest(TypeDecorator[str]):
     """``sha256:...`` as 32 bytes."""
 
@@ -17,7 +27,7 @@ class Digest(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> bytes | None:
-        return None if value is None else bytes.fromhex(value.removeprefix("sha256:"))
+        return None if value is None else digest_bytes(value)
 
     def process_result_value(self, value: bytes | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else "sha256:" + bytes(value).hex()
@@ -30,7 +40,7 @@ class Json(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return None if value is None else json_text(value)
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
         return None if value is None else json.loads(value)

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Sequence
 import sqlalchemy as sa
 
 from redloom.domain.judgement import Instrument, Judgement
-from redloom.storage.mapping import from_judgement, to_judgement
+from redloom.storage.bulk import BulkInsert
+from redloom.storage.mapping import judgement_row, to_judgement
 from redloom.storage.tables import attempt, instrument, judgement
+
+_INSERT = BulkInsert(judgement)
 
 
 class Judgements:
@@ -33,13 +36,11 @@ class Judgements:
 
     def add(self, judgements: Iterable[Judgement], numbers: dict[str, int]) -> None:
         """Store judgements; ``numbers`` are the instruments' by digest."""
-        rows = [from_judgement(one, numbers[one.instrument]) for one in judgements]
-        if rows:
-            self._connection.execute(judgement.insert(), rows)
+        _INSERT.execute(self._connection, [judgement_row(one, numbers[one.instrument]) for one in judgements])
 
     def revise(self, one: Judgement, number: int, *, supersedes: bytes) -> None:
         """Store a judgement that takes the place of an earlier one by the same rater; the earlier stays."""
-        self._connection.execute(judgement.insert(), [from_judgement(one, number, supersedes)])
+        _INSERT.execute(self._connection, [judgement_row(one, number, supersedes)])
 
     def of(self, interactions: Sequence[bytes]) -> dict[bytes, list[Judgement]]:
         """Interaction -> its judgements in force, oldest first (at most some hundreds of interactions at a time)."""

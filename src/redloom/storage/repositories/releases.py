@@ -91,6 +91,7 @@ class Releases:
         )
         pinned = ({"release_id": number, "definition_id": f.definition_id, "fact_id": f.id} for f in facts)
         self._many(release_fact, pinned)
+        seen: set[str] = set()
         self._many(
             release_case,
             (
@@ -100,6 +101,7 @@ class Releases:
                     "version_id": version_id,
                     "closure": case.closure,
                     "stimulus": case.stimulus,
+                    "first": _add(seen, case.stimulus),
                     "cluster": case.cluster,
                     "split": case.split,
                     "status": case.status,
@@ -111,8 +113,10 @@ class Releases:
 
     def stimuli(self, release_id: int) -> int:
         """How many distinct stimuli the cases have."""
-        query = sa.select(sa.func.count(release_case.c.stimulus.distinct()))
-        return self._connection.scalar(query.where(release_case.c.release_id == release_id)) or 0
+        query = sa.select(sa.func.count()).where(
+            release_case.c.release_id == release_id, release_case.c.first
+        )
+        return self._connection.scalar(query) or 0
 
     def cases(
         self, release_id: int, *, after: int = -1, most: int | None = None, distinct: bool = False
@@ -135,13 +139,7 @@ class Releases:
             .limit(most)
         )
         if distinct:
-            other = release_case.alias()
-            earlier = sa.exists().where(
-                other.c.release_id == release_id,
-                other.c.stimulus == release_case.c.stimulus,
-                other.c.ordinal < release_case.c.ordinal,
-            )
-            query = query.where(~earlier)
+            query = query.where(release_case.c.first)
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield _released(row), Case.model_validate(row.body)
 
@@ -192,6 +190,13 @@ class Releases:
                 batch = []
         if batch:
             self._connection.execute(table.insert(), batch)
+
+
+def _add(seen: set[str], key: str) -> bool:
+    """Whether ``key`` is new; adds it."""
+    before = len(seen)
+    seen.add(key)
+    return len(seen) > before
 
 
 def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRelease:

@@ -202,6 +202,7 @@ def upgrade() -> None:
         sa.Column("version_id", serial(), nullable=False),
         sa.Column("closure", sa.LargeBinary(length=32), nullable=False),
         sa.Column("stimulus", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("first", sa.Boolean(), nullable=False),
         sa.Column("cluster", sa.Text(), nullable=False),
         sa.Column("split", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
