@@ -90,7 +90,7 @@ class Bar:
         self._task: Any = None
         if sys.stderr.isatty():
             self._start(total)
-        else:
+        elif total:
             note(f"{what}: 0/{total}")
 
     def _start(self, total: int) -> None:

@@ -39,7 +39,8 @@ def read_study(path: Path) -> StudyFile:
     Raises InputError with every problem found, each with file, line, path, value and nearest valid name.
     """
     reader = _Reader()
-    reader.read(path, ())
+    if not reader.read(path, ()):
+        raise InputError(reader.issues)
     study = reader.build(path)
     return StudyFile(study, path.name, reader.base)
 
@@ -95,21 +96,25 @@ class _Reader:
         self.places: dict[Place, tuple[str, int]] = {}
         self.base: dict[str, str] = {}
         self.slug: str | None = None
+        self.complete = True
+        """Whether every file and collection could be read, so that a name that is not there is an unknown one."""
 
-    def read(self, path: Path, trail: tuple[Path, ...]) -> None:
-        """Take in one file and what it includes."""
+    def read(self, path: Path, trail: tuple[Path, ...]) -> bool:
+        """Take in one file and what it includes; False where the file itself says nothing that can be read."""
         if path.resolve() in trail:
             self.issues.append(Issue("the files include each other in a circle", file=path.name))
-            return
+            return False
         document = self._load(path)
         if document is None:
-            return
+            self.complete = False
+            return False
         for key, value in cast(dict[str, Any], document.value).items():
             line = document.lines.get((key,))
             if key == "include":
                 continue
             if key not in TOP_LEVEL:
                 close = nearest(key, TOP_LEVEL)
+                self.complete &= close not in (*COLLECTIONS, "include")
                 hint = f"did you mean {close!r}?" if close else f"expected one of {', '.join(TOP_LEVEL)}"
                 self.issues.append(Issue(f"unknown key {key!r}; {hint}", file=path.name, line=line))
             elif key in COLLECTIONS:
@@ -117,6 +122,7 @@ class _Reader:
             else:
                 self._take_head(path, key, value, document, included=bool(trail))
         self._include(path, document, trail)
+        return True
 
     def _load(self, path: Path) -> yaml_text.Positioned | None:
         try:
@@ -140,6 +146,7 @@ class _Reader:
                 Issue("expected a mapping with 'study', 'title', 'languages', ...", file=path.name)
             )
             return None
+        self.issues += document.issues
         for place, line in document.lines.items():
             self.places.setdefault(place, (path.name, line))
         return document
@@ -168,6 +175,7 @@ class _Reader:
         if value is None:
             return
         if not isinstance(value, dict):
+            self.complete = False
             self.issues.append(
                 Issue("expected a mapping of slug to fields", path=name, file=path.name, line=line)
             )
@@ -185,9 +193,10 @@ class _Reader:
                 self.members[name][slug] = body
 
     def _include(self, path: Path, document: yaml_text.Positioned, trail: tuple[Path, ...]) -> None:
-        names = document.value.get("include", [])
+        names: Any = document.value.get("include") or []
         line = document.lines.get(("include",))
         if not isinstance(names, list) or not all(isinstance(name, str) for name in cast(list[Any], names)):
+            self.complete = False
             self.issues.append(
                 Issue("expected a list of file names", path="include", file=path.name, line=line)
             )
@@ -196,6 +205,7 @@ class _Reader:
         for name in cast(list[str], names):
             inner = path.parent / name
             if not inner.resolve().is_relative_to(home):
+                self.complete = False
                 message = f"{name!r} is outside the folder of {path.name}"
                 self.issues.append(Issue(message, path="include", file=path.name, line=line))
             else:
@@ -204,14 +214,14 @@ class _Reader:
     def build(self, path: Path) -> Study:
         """The study out of all that was read; raises InputError with every problem."""
         collections: dict[str, dict[str, Definition]] = {}
-        whole = not self.issues
+        broken = {name: set[str]() for name in COLLECTIONS}
         for name, model in COLLECTIONS.items():
             collections[name] = {}
             for slug, body in self.members[name].items():
                 try:
                     collections[name][slug] = model.model_validate(body if body is not None else {})
                 except ValidationError as error:
-                    whole = False
+                    broken[name].add(slug)
                     self._report(issues_of(error, model, prefix=(name, slug)), path)
         head = None
         if self.slug is None and not any(issue.path == "study" for issue in self.issues):
@@ -222,8 +232,8 @@ class _Reader:
             self._report(issues_of(error, StudyHead), path)
         if head is not None and self.slug is not None:
             study = Study.model_construct(slug=self.slug, head=head, **cast(dict[str, Any], collections))
-            if whole:
-                self._report(problems(study), path)
+            if self.complete:
+                self._report(problems(study, broken=broken), path)
             if not self.issues:
                 return study
         raise InputError(sorted(self.issues, key=lambda issue: (issue.file, issue.line or 0)))

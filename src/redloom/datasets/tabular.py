@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -52,7 +53,7 @@ def read_cases(
     issues: list[Issue] = []
     seen: dict[str, int] = {}
     checked = False
-    for line, row in _rows(path, table, issues):
+    for line, row in _rows(path, table, frozenset(mapping.values()), issues):
         if not checked:
             _check_mapping(path, mapping, row)
             checked = True
@@ -71,20 +72,25 @@ def read_cases(
         if len(issues) >= MAX_PROBLEMS:
             issues.append(Issue(f"stopped after {MAX_PROBLEMS} problems", file=path.name))
             break
+    if not checked and not issues:
+        issues.append(Issue("has no rows", file=path.name))
     if issues:
         raise InputError(issues)
 
 
-def _rows(path: Path, table: TableFormat, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(
+    path: Path, table: TableFormat, wanted: frozenset[str], issues: list[Issue]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, row); whatever ends the reading before the end of the file joins ``issues``."""
     try:
         with _open(path) as file:
-            yield from (_csv_rows if table == "csv" else _json_rows)(file, path, issues)
-    except OSError as error:
-        raise InputError(Issue(f"cannot be read: {error.strerror or error}", file=str(path))) from error
+            rows = _csv_rows(file, path, wanted, issues) if table == "csv" else _json_rows(file, path, issues)
+            yield from rows
+    except (OSError, EOFError, zlib.error) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        issues.append(Issue(f"cannot be read: {reason}", file=str(path)))
     except UnicodeDecodeError as error:
-        raise InputError(
-            Issue(f"is not UTF-8 (near byte {error.start} of a block)", file=path.name)
-        ) from error
+        issues.append(Issue(f"is not UTF-8 (near byte {error.start} of a block)", file=path.name))
 
 
 def _open(path: Path) -> IO[str]:
@@ -93,13 +99,20 @@ def _open(path: Path) -> IO[str]:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _csv_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _csv_rows(
+    file: IO[str], path: Path, wanted: frozenset[str], issues: list[Issue]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(MAX_FIELD)
     reader = csv.reader(file, strict=True)
     try:
         header = next(reader, None)
         if header is None:
-            raise InputError(Issue("is empty; expected a line of column names", file=path.name))
+            issues.append(Issue("is empty; expected a line of column names", file=path.name))
+            return
+        doubled = sorted(name for name in wanted if header.count(name) > 1)
+        issues += [
+            Issue(f"more than one column is named {name!r}", file=path.name, line=1) for name in doubled
+        ]
         start = reader.line_num + 1
         for values in reader:
             if values and len(values) != len(header):
@@ -109,9 +122,7 @@ def _csv_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple[
                 yield start, dict(zip(header, values, strict=True))
             start = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(
-            Issue(f"not readable as CSV: {error}", file=path.name, line=reader.line_num)
-        ) from error
+        issues.append(Issue(f"not readable as CSV: {error}", file=path.name, line=reader.line_num))
 
 
 def _json_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -129,7 +140,20 @@ def _json_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple
         if not isinstance(value, dict):
             issues.append(Issue("expected a JSON object", file=path.name, line=number))
             continue
+        if "\\u" in text and not _is_unicode(value):
+            issues.append(
+                Issue("holds half of a surrogate pair, which is no character", file=path.name, line=number)
+            )
+            continue
         yield number, cast(dict[str, Any], value)
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_mapping(path: Path, mapping: Mapping[str, str], row: Mapping[str, Any]) -> None:

@@ -1,11 +1,12 @@
 """YAML 1.2 (core schema) as plain values with the line of every path; every problem is an Issue.
 
 Only mappings with string keys, lists, strings, numbers, booleans and null come out. Duplicate keys,
-tags, endless aliases and deep nesting are refused.
+tags, endless aliases, deep nesting and numbers that JSON cannot carry are refused.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,11 @@ from redloom.errors import InputError, Issue
 
 Path = tuple[str | int, ...]
 MAX_VALUES = 2_000_000
+MAX_REPEATED = 10_000
+"""Lists and mappings that aliases may repeat."""
 MAX_DEPTH = 40
+MAX_INTEGER = 2**53 - 1
+"""The largest integer that canonical JSON carries (RFC 8785)."""
 
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _NULL = re.compile(r"~|null|Null|NULL|")
@@ -37,7 +42,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None
-    if "\n" in text and not re.search(r"[ \t]\n|^[\s]|\t", text) and text.isprintable() is False:
+    if re.search("[\x85\u2028\u2029]", text):
+        style = '"'  # YAML 1.1 takes these for line breaks, which only an escape survives
+    elif "\n" in text and not re.search(r"[ \t]\n|^[\s]|\t", text):
         style = "|"
     elif not isinstance(plain_scalar(text), str):
         style = "'"
@@ -49,14 +56,19 @@ _Dumper.add_representer(str, _represent_text)
 
 @dataclass(frozen=True, slots=True)
 class Positioned:
-    """A parsed document: its value and the line of every path."""
+    """A parsed document: its value, the line of every path, and what is wrong with single values."""
 
     value: Any
     lines: Mapping[Path, int]
+    issues: tuple[Issue, ...] = ()
 
 
 def parse(text: str, *, file: str = "") -> Positioned:
-    """The value of a YAML document and the line of every path in it. Raises InputError."""
+    """The value of a YAML document and the line of every path in it.
+
+    A key given twice, a tag and a number out of range are ``issues`` of the result, so that a reader can list them
+    with its own. Raises InputError where there is no document to speak of.
+    """
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -71,9 +83,7 @@ def parse(text: str, *, file: str = "") -> Positioned:
         return Positioned(None, {})
     build = _Build(file)
     value = build.value(node, ())
-    if build.issues:
-        raise InputError(build.issues)
-    return Positioned(value, build.lines)
+    return Positioned(value, build.lines, tuple(build.issues))
 
 
 def dump(value: Any) -> str:
@@ -88,7 +98,9 @@ def plain_scalar(text: str) -> Any:
     if _BOOL.fullmatch(text):
         return text.lower() == "true"
     if _INT.fullmatch(text):
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        if text[:2] in ("0o", "0x"):
+            return int(text, 0)
+        return int(text) if len(text) <= 40 else float(text)
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
@@ -100,24 +112,17 @@ class _Build:
         self.lines: dict[Path, int] = {}
         self.issues: list[Issue] = []
         self.count = 0
+        self.repeated = 0
+        self._met: set[int] = set()
 
     def value(self, node: yaml.Node, path: Path) -> Any:
-        self.count += 1
         line = node.start_mark.line + 1
-        if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
-            limit = (
-                f"more than {MAX_VALUES} values"
-                if self.count > MAX_VALUES
-                else f"deeper than {MAX_DEPTH} levels"
-            )
-            raise InputError(
-                Issue(f"the document is {limit}; is an alias repeating itself?", file=self.file, line=line)
-            )
+        self._bound(node, line, len(path))
         self.lines.setdefault(path, line)
         if isinstance(node, yaml.ScalarNode):
             if node.tag not in ("tag:yaml.org,2002:str", "!"):
                 self._tagged(node, line)
-            return node.value if node.style is not None else plain_scalar(node.value)
+            return node.value if node.style else self._plain(node.value, line, path)
         if isinstance(node, yaml.SequenceNode):
             if node.tag != "tag:yaml.org,2002:seq":
                 self._tagged(node, line)
@@ -127,6 +132,35 @@ class _Build:
             self._tagged(node, line)
         return self._mapping(node, path)
 
+    def _bound(self, node: yaml.Node, line: int, depth: int) -> None:
+        """Refuse what only an alias that repeats itself, or nobody, would write."""
+        self.count += 1
+        if not isinstance(node, yaml.ScalarNode):
+            self.repeated += id(node) in self._met
+            self._met.add(id(node))
+        limit = ""
+        if depth > MAX_DEPTH:
+            limit = f"is deeper than {MAX_DEPTH} levels"
+        elif self.count > MAX_VALUES:
+            limit = f"has more than {MAX_VALUES} values"
+        elif self.repeated > MAX_REPEATED:
+            limit = f"repeats more than {MAX_REPEATED} lists and mappings"
+        if limit:
+            message = f"the document {limit}; is an alias repeating itself?"
+            raise InputError(Issue(message, file=self.file, line=line))
+
+    def _plain(self, text: str, line: int, path: Path) -> Any:
+        value = plain_scalar(text)
+        if isinstance(value, str | bool) or value is None:
+            return value
+        if math.isinf(value) if isinstance(value, float) else abs(value) > MAX_INTEGER:
+            short = text if len(text) <= 40 else text[:37] + "..."
+            message = f"{short} is a number that JSON cannot carry; quote it to keep it as text"
+            where = ".".join(map(str, path))
+            self.issues.append(Issue(message, path=where, file=self.file, line=line))
+            return text
+        return value
+
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, child in node.value:
@@ -134,6 +168,8 @@ class _Build:
             if not isinstance(key_node, yaml.ScalarNode):
                 self.issues.append(Issue("a key must be plain text", file=self.file, line=line))
                 continue
+            if key_node.tag not in ("tag:yaml.org,2002:str", "!"):
+                self._tagged(key_node, line)
             key = key_node.value
             here = (*path, key)
             if key in found:

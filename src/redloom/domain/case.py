@@ -57,9 +57,9 @@ class Case(Definition):
     def references(self) -> Iterator[Reference]:
         """The scenario, or the harm of a case that waits for one."""
         if self.scenario is not None:
-            yield Reference("scenario", self.scenario, "scenario")
+            yield Reference("scenario", self.scenario, ("scenario",))
         if self.harm is not None:
-            yield Reference("harm", self.harm, "harm")
+            yield Reference("harm", self.harm, ("harm",))
 
     @model_validator(mode="after")
     def _runnable(self) -> Self:

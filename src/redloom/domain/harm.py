@@ -138,7 +138,7 @@ class Harm(Definition):
     def references(self) -> Iterator[Reference]:
         """The broader concepts."""
         for index, slug in enumerate(self.broader):
-            yield Reference("harm", slug, f"broader[{index}]")
+            yield Reference("harm", slug, ("broader", index))
 
     @model_validator(mode="after")
     def _severities_on_the_scale(self) -> Self:

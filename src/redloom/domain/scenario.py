@@ -48,12 +48,12 @@ class Scenario(Definition):
 
     def references(self) -> Iterator[Reference]:
         """Context, persona, interaction type, harm, evidence."""
-        yield Reference("context", self.context, "context")
-        yield Reference("persona", self.persona, "persona")
-        yield Reference("interaction_type", self.interaction_type, "interaction_type")
-        yield Reference("harm", self.harm, "harm")
+        yield Reference("context", self.context, ("context",))
+        yield Reference("persona", self.persona, ("persona",))
+        yield Reference("interaction_type", self.interaction_type, ("interaction_type",))
+        yield Reference("harm", self.harm, ("harm",))
         for index, slug in enumerate(self.evidence):
-            yield Reference("evidence", slug, f"evidence[{index}]")
+            yield Reference("evidence", slug, ("evidence", index))
 
     def parts(self) -> dict[str, str]:
         """The value of each dimension of the declared space."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from pydantic import Field
@@ -66,7 +66,7 @@ class Protocol(Value):
 class Constraint(Value):
     """A combination that cannot occur, and why."""
 
-    forbid: dict[Slug, Slug | tuple[Slug, ...]]
+    forbid: dict[Slug, Slug | tuple[Slug, ...]] = Field(min_length=1)
     reason: Text
 
     def forbids(self, parts: Mapping[str, str]) -> bool:
@@ -128,34 +128,45 @@ class Study(Value):
 Path = tuple[str | int, ...]
 
 
-def problems(study: Study) -> Iterator[tuple[Path, str]]:
-    """Everything that does not hold across the definitions of a study, as path and sentence."""
-    yield from _dangling(study)
+Names = Mapping[str, frozenset[str]]
+"""The slugs of each collection."""
+
+
+def problems(
+    study: Study, *, broken: Mapping[str, Collection[str]] | None = None
+) -> Iterator[tuple[Path, str]]:
+    """Everything that does not hold across the definitions of a study, as path and sentence.
+
+    ``broken`` are slugs by collection that were declared but are not in ``study``, being wrong in themselves.
+    """
+    lacking = broken or {}
+    names = {name: frozenset({*getattr(study, name), *lacking.get(name, ())}) for name in COLLECTIONS}
+    yield from _dangling(study, names)
     yield from _taxonomy_cycles(study)
-    yield from _twins(study)
-    yield from _constraints(study)
+    yield from _twins(study, names)
+    yield from _constraints(study, names)
     yield from _languages(study)
-    yield from _rules(study)
+    yield from _rules(study, whole=not lacking.get("personas"))
 
 
-def _dangling(study: Study) -> Iterator[tuple[Path, str]]:
+def _dangling(study: Study, names: Names) -> Iterator[tuple[Path, str]]:
     for kind, slug, definition in study.definitions():
         for reference in definition.references():
-            known = study.collection(reference.kind)
+            known = names[KINDS[reference.kind]]
             if reference.slug not in known:
                 name = reference.kind.replace("_", " ")
-                yield (KINDS[kind], slug, reference.path), unknown(name, reference.slug, known)
+                yield (KINDS[kind], slug, *reference.path), unknown(name, reference.slug, known)
     for slug, evidence in study.evidence.items():
-        for field, known in (("harms", study.harms), ("scenarios", study.scenarios)):
+        for field in ("harms", "scenarios"):
             for index, name in enumerate(getattr(evidence, field)):
-                if name not in known:
-                    yield ("evidence", slug, field, index), unknown(field[:-1], name, known)
+                if name not in names[field]:
+                    yield ("evidence", slug, field, index), unknown(field[:-1], name, names[field])
     for slug, judge in study.judges.items():
         for index, name in enumerate(judge.harms):
-            if name not in study.harms:
-                yield ("judges", slug, "harms", index), unknown("harm", name, study.harms)
-        if judge.target is not None and ":" not in judge.target and judge.target not in study.targets:
-            yield ("judges", slug, "target"), unknown("target", judge.target, study.targets)
+            if name not in names["harms"]:
+                yield ("judges", slug, "harms", index), unknown("harm", name, names["harms"])
+        if judge.target is not None and ":" not in judge.target and judge.target not in names["targets"]:
+            yield ("judges", slug, "target"), unknown("target", judge.target, names["targets"])
 
 
 def _taxonomy_cycles(study: Study) -> Iterator[tuple[Path, str]]:
@@ -180,17 +191,19 @@ def _taxonomy_cycles(study: Study) -> Iterator[tuple[Path, str]]:
             return
 
 
-def _twins(study: Study) -> Iterator[tuple[Path, str]]:
+def _twins(study: Study, names: Names) -> Iterator[tuple[Path, str]]:
     for slug, scenario in study.scenarios.items():
         if scenario.twin is None:
             continue
         path: Path = ("scenarios", slug, "twin")
         original = study.scenarios.get(scenario.twin.of)
         if original is None:
-            yield (*path, "of"), unknown("scenario", scenario.twin.of, study.scenarios)
+            if scenario.twin.of not in names["scenarios"]:
+                yield (*path, "of"), unknown("scenario", scenario.twin.of, names["scenarios"])
             continue
-        if scenario.twin.of == slug:
-            yield (*path, "of"), "a scenario cannot be a twin of itself"
+        circle = _twin_circle(study, slug)
+        if circle:
+            yield (*path, "of"), f"the twins run in a circle: {' -> '.join(circle)}"
             continue
         mine, other = scenario.parts(), original.parts()
         differing = [name for name in DIMENSIONS if mine[name] != other[name]]
@@ -202,14 +215,28 @@ def _twins(study: Study) -> Iterator[tuple[Path, str]]:
             )
 
 
-def _constraints(study: Study) -> Iterator[tuple[Path, str]]:
+def _twin_circle(study: Study, slug: str) -> tuple[str, ...]:
+    """The way from a scenario over its originals back to itself; empty where there is none."""
+    trail = [slug]
+    while True:
+        scenario = study.scenarios.get(trail[-1])
+        if scenario is None or scenario.twin is None:
+            return ()
+        trail.append(scenario.twin.of)
+        if scenario.twin.of == slug:
+            return tuple(trail)
+        if scenario.twin.of in trail[:-1]:
+            return ()
+
+
+def _constraints(study: Study, names: Names) -> Iterator[tuple[Path, str]]:
     for index, constraint in enumerate(study.head.constraints):
         for dimension, values in constraint.forbid.items():
             path: Path = ("constraints", index, "forbid", dimension)
             if dimension not in DIMENSIONS:
                 yield path, unknown("dimension", dimension, DIMENSIONS)
                 continue
-            known = space(study)[dimension]
+            known = study.head.languages if dimension == "language" else names[KINDS[dimension]]
             for value in (values,) if isinstance(values, str) else values:
                 if value not in known:
                     yield path, unknown(dimension.replace("_", " "), value, known)
@@ -228,9 +255,9 @@ def _languages(study: Study) -> Iterator[tuple[Path, str]]:
             )
 
 
-def _rules(study: Study) -> Iterator[tuple[Path, str]]:
+def _rules(study: Study, *, whole: bool) -> Iterator[tuple[Path, str]]:
     attributes = {name for persona in study.personas.values() for name in persona.attributes}
-    for slug, harm in study.harms.items():
+    for slug, harm in study.harms.items() if whole else ():
         for index, rule in enumerate(harm.rules):
             for name in rule.when:
                 if name not in attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -50,7 +50,7 @@ class Reference(NamedTuple):
 
     kind: str
     slug: str
-    path: str
+    path: tuple[str | int, ...]
 
 
 class Definition(Value):
@@ -84,8 +84,11 @@ def issues_of(
 ) -> list[tuple[tuple[str | int, ...], str]]:
     """Each problem pydantic found, as a path and one plain sentence with the nearest valid name."""
     found: dict[tuple[str | int, ...], str] = {}
+    mappings: set[tuple[str | int, ...]] = set()
     for item in error.errors(include_url=False):
         location = tuple(part for part in item["loc"] if not _is_union_label(part))
+        if location[-1:] == ("[key]",):
+            location = location[:-1]
         kind, value = item["type"], item["input"]
         context: Mapping[str, Any] = item.get("ctx") or {}
         if kind == "extra_forbidden":
@@ -99,18 +102,32 @@ def issues_of(
             expected = str(context.get("expected", ""))
             close = nearest(str(value), expected.replace("'", "").replace(" or ", ", ").split(", "))
             message = f"{value!r} is not one of {expected}" + (f"; did you mean {close!r}?" if close else "")
+        elif kind == "string_pattern_mismatch":
+            message = f"{value!r} is not a language code such as 'en' or 'pt-BR'"
         elif kind == "value_error":
             message = str(context.get("error", item["msg"]))
         else:
             message = f"{_short(value)}: {item['msg'][:1].lower()}{item['msg'][1:]}"
         where = prefix + location
-        found[where] = f"{found[where]}, or {message}" if where in found else message
-    return list(found.items())
+        found[where] = _either(found[where], message, value) if where in found else message
+        if kind == "string_type" and isinstance(value, dict):
+            mappings.add(where)
+    inner = {where[:length] for where in found for length in range(len(where))}
+    return [(where, message) for where, message in found.items() if where not in mappings & inner]
+
+
+def _either(one: str, other: str, value: Any) -> str:
+    """Two complaints about the same value that could have been of two kinds."""
+    lead = f"{_short(value)}: input should be "
+    if one.startswith(lead) and other.startswith(lead):
+        return f"{one} or {other.removeprefix(lead)}"
+    return f"{one}, or {other}"
 
 
 def _is_union_label(part: str | int) -> bool:
     return isinstance(part, str) and (
-        part == "str" or part.startswith(("dict[", "constrained-str", "function-", "tuple["))
+        part in ("str", "bool", "int", "float", "Range")
+        or part.startswith(("dict[", "constrained-str", "function-", "tuple["))
     )
 
 
@@ -123,14 +140,22 @@ def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[
     """The field names of the model that stands at ``location`` inside ``model``."""
     current: Any = model
     for part in location:
-        if isinstance(current, type) and issubclass(current, BaseModel):
-            field = current.model_fields.get(str(part))
-            if field is None:
-                return []
-            current = _model_in(field.annotation)
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return list(current.model_fields)
-    return []
+        current = _at(current, part)
+    found = _model_in(current)
+    return [] if found is None else list(found.model_fields)
+
+
+def _at(annotation: Any, part: str | int) -> Any:
+    """The annotation of what stands at ``part`` in a value so annotated; None where nothing can."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        field = annotation.model_fields.get(str(part))
+        return None if field is None else field.annotation
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return arguments[1] if isinstance(part, str) else None
+    if get_origin(annotation) is tuple:
+        return arguments[0] if isinstance(part, int) else None
+    return next((found for one in arguments if (found := _at(one, part)) is not None), None)
 
 
 def _model_in(annotation: Any) -> Any:

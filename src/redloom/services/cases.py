@@ -177,7 +177,7 @@ def import_cases(
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         known = {kind: frozenset(stored.slugs(kind)) for kind in ("scenario", "harm")}
-        existing = stored.digests("case", retired=True)
+        existing = stored.digests("case")
         fresh = changed = unchanged = 0
 
         def wanted() -> Iterable[tuple[str, Case]]:

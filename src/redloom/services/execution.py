@@ -127,6 +127,8 @@ async def execute(
         def on_complete(job: Job, turns: Sequence[Turn]) -> Sequence[Judgement]:
             return rules.judge(frames, job.case, turns)
 
+        if operation.on_progress is not None:
+            operation.on_progress(progress)
         failure: BaseException | None = None
         async with (
             _signals(patience.stop) as signals,

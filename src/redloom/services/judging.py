@@ -294,12 +294,11 @@ class _ModelPlan:
         judge = ModelJudge(client=client, patience=patience, ids=self._workspace.ids, unit=self._unit)
         work = asyncio.Queue[tuple[Work, Instrument, Brief] | None](patience.concurrency * 2)
         message: str | None = None
-        total = 0
+        todo = await asyncio.to_thread(lambda: list(self._todo()))
+        self._tell(len(todo))
 
         async def produce() -> None:
-            nonlocal total
-            for one in await asyncio.to_thread(lambda: list(self._todo())):
-                total += 1
+            for one in todo:
                 await work.put(one)
             for _ in range(patience.concurrency):
                 await work.put(None)
@@ -310,8 +309,7 @@ class _ModelPlan:
                 made = [found async for found in judge.judge(talk.interaction.turns, brief, instrument)]
                 await asyncio.to_thread(self._store, made, instrument)
                 self._conversations += 1
-                if self._options.on_progress is not None:
-                    self._options.on_progress(self._conversations, total)
+                self._tell(len(todo))
 
         try:
             async with asyncio.TaskGroup() as workers:
@@ -323,6 +321,10 @@ class _ModelPlan:
         except* RedloomError as group:
             raise first_of(group) from None
         return Judged(self._run.name, self._options.judge, self._states, self._conversations, message)
+
+    def _tell(self, total: int) -> None:
+        if self._options.on_progress is not None:
+            self._options.on_progress(self._conversations, total)
 
     def _todo(self) -> Iterator[tuple[Work, Instrument, Brief]]:
         with self._workspace.begin() as unit:

@@ -82,7 +82,9 @@ def cut_release(workspace: Workspace, study: str, version: str, options: Release
 def working_release(workspace: Workspace, study: str, options: ReleaseOptions) -> StoredRelease:
     """The study as it is now as a provisional release, made once for the same content."""
     with workspace.begin() as unit:
-        selected = _select(unit, study, options)
+        selected, issues = _select(unit, study, options)
+        if issues:
+            raise InputError(issues)
         under = _under(unit.definitions(study))
         named = {version.slug: version.digest for version in selected}
         known = {f"{kind}/{slug}": stored.digest for (kind, slug), stored in under.items()}
@@ -91,8 +93,8 @@ def working_release(workspace: Workspace, study: str, options: ReleaseOptions) -
         return found or _cut(workspace, unit, study, version, options)
 
 
-def _select(unit: UnitOfWork, study: str, options: ReleaseOptions) -> list[StoredVersion]:
-    """The case versions to freeze, by slug; raises InputError with every reason against it."""
+def _select(unit: UnitOfWork, study: str, options: ReleaseOptions) -> tuple[list[StoredVersion], list[Issue]]:
+    """The case versions to freeze, by slug, and every reason against freezing them."""
     stored = unit.definitions(study)
     states = statuses(stored)
     issues = [Issue(unknown("case", slug, states)) for slug in options.cases if slug not in states]
@@ -103,6 +105,7 @@ def _select(unit: UnitOfWork, study: str, options: ReleaseOptions) -> list[Store
         waiting = sorted(slug for slug in pool if states[slug] in OPEN - REVIEWED)
         if waiting:
             named = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
+            usable.update(waiting)
             issues.append(
                 Issue(
                     f"{len(waiting)} case{'s are' if len(waiting) > 1 else ' is'} not accepted ({named}); accept them "
@@ -110,13 +113,22 @@ def _select(unit: UnitOfWork, study: str, options: ReleaseOptions) -> list[Store
                     "them unreviewed with --provisional"
                 )
             )
+    issues += [
+        Issue(f"case {slug!r} is {states[slug]} and cannot be frozen")
+        for slug in options.cases
+        if states.get(slug) in ("rejected", "retired")
+    ]
     if options.sample is not None:
         usable = sample(usable, size=options.sample, seed=options.seed)
     if not usable and not issues:
-        issues.append(Issue(f"{study} has no case to freeze; import some or declare them in the study file"))
-    if issues:
-        raise InputError(issues)
-    return sorted((v for v in stored.heads("case") if v.slug in usable), key=lambda version: version.slug)
+        why = (
+            f"none of its {len(states)} cases is in a state that can be frozen; see 'redloom review {study}'"
+            if states
+            else "import some or declare them in the study file"
+        )
+        issues.append(Issue(f"{study} has no case to freeze: {why}"))
+    selected = sorted((v for v in stored.heads("case") if v.slug in usable), key=lambda version: version.slug)
+    return selected, issues
 
 
 def _under(stored: Definitions) -> dict[tuple[str, str], StoredVersion]:
@@ -127,14 +139,15 @@ def _cut(
     workspace: Workspace, unit: UnitOfWork, study: str, version: str, options: ReleaseOptions
 ) -> StoredRelease:
     stored = unit.definitions(study)
-    selected = _select(unit, study, options)
+    selected, issues = _select(unit, study, options)
     under = _under(stored)
     used = _used(
         [cast(Case, v.definition) for v in selected], {key: v.definition for key, v in under.items()}
     )
-    problems = list(_not_ready(under, used)) if not options.provisional else []
-    if problems:
-        raise InputError(problems)
+    if not options.provisional:
+        issues += _not_ready(under, used)
+    if issues:
+        raise InputError(issues)
     definitions = {key: under[key].definition for key in under if key in used}
     states = statuses(stored)
     cases = list(_freeze(selected, definitions, states, version, options.held_out))
@@ -142,7 +155,8 @@ def _cut(
     assert head is not None
     facts = [f for kind in ("dissent", "endorsements") for f in stored.facts(kind, subject="harm")]
     facts = [f for f in facts if any(under[key].definition_id == f.definition_id for key in used)]
-    facts += stored.facts("validity", subject="case")
+    frozen = {v.definition_id for v in selected}
+    facts += [f for f in stored.facts("validity", subject="case") if f.definition_id in frozen]
     salt = os.urandom(32)
     manifest = Manifest(
         study=study,

@@ -167,26 +167,22 @@ def _acts(study: Study) -> Iterable[Act]:
 
 def _new_acts(unit: UnitOfWork, study_id: int | None, study: Study, plan: _Plan) -> list[Act]:
     """The acts of the file that are not stored about the same content."""
-    changed = {(kind, slug) for kind, members in plan.puts.items() for slug, _ in members}
-    known: set[tuple[str, str, str]] = set()
+    known: dict[tuple[str, str, str, str], set[str]] = {}
     if study_id is not None:
         stored = unit.definitions(study_id)
         for kind, name in (("harm", "dissent"), ("harm", "endorsements"), ("target", "operations")):
-            slugs = {number: slug for slug, number in stored.ids(kind).items()}
-            latest: dict[tuple[str, str, str], None] = {}
-            for fact in stored.facts(name, subject=kind):
-                slug = slugs[fact.definition_id]
+            for slug, fact in stored.all_facts(name, subject=kind):
+                bodies = known.setdefault((kind, slug, name, fact.about), set())
                 if name == "operations":
-                    latest = {key: None for key in latest if key[1] != slug}
-                latest[(kind, slug, digest([name, fact.body]))] = None
-            known |= set(latest)
+                    bodies.clear()
+                bodies.add(digest(fact.body))
     skipped = set(plan.kept)
-    return [
-        act
-        for act in _acts(study)
-        if act[:2] not in skipped
-        and (act[:2] in changed or (act[0], act[1], digest([act[2], act[3]])) not in known)
-    ]
+    new: list[Act] = []
+    for kind, slug, name, body in _acts(study):
+        about = study.collection(kind)[slug].content_digest()
+        if (kind, slug) not in skipped and digest(body) not in known.get((kind, slug, name, about), ()):
+            new.append((kind, slug, name, body))
+    return new
 
 
 def _store(

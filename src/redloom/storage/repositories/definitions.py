@@ -47,9 +47,9 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
-    def digests(self, kind: str, *, retired: bool = False) -> dict[str, str]:
+    def digests(self, kind: str) -> dict[str, str]:
         """Slug -> content digest of the newest versions."""
-        query = self._joined(sa.select(definition.c.slug, definition_version.c.digest), kind, retired)
+        query = self._joined(sa.select(definition.c.slug, definition_version.c.digest), kind)
         return {row.slug: row.digest for row in self._connection.execute(query)}
 
     def slugs(self, kind: str) -> list[str]:
@@ -167,6 +167,17 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_fact(row)
 
+    def all_facts(self, kind: str, *, subject: str) -> Iterator[tuple[str, StoredFact]]:
+        """(slug, act) of one kind about any version of any definition of kind ``subject``, oldest first."""
+        query = (
+            sa.select(definition.c.slug, fact)
+            .join_from(fact, definition, fact.c.definition_id == definition.c.id)
+            .where(self._of(subject, True), fact.c.kind == kind)
+            .order_by(fact.c.definition_id, fact.c.id)
+        )
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield row.slug, to_fact(row)
+
     def ids(self, kind: str) -> dict[str, int]:
         """Slug -> id of the definitions of a kind."""
         query = sa.select(definition.c.slug, definition.c.id).where(self._of(kind, False))
@@ -189,15 +200,13 @@ class Definitions:
         return {slug: (identity, newest) for slug, identity, newest in self._connection.execute(query)}
 
     def _heads(self, kind: str) -> sa.Select[*tuple[Any, ...]]:
-        return self._joined(_VERSION, kind, False)
+        return self._joined(_VERSION, kind)
 
-    def _joined(
-        self, query: sa.Select[*tuple[Any, ...]], kind: str, retired: bool
-    ) -> sa.Select[*tuple[Any, ...]]:
+    def _joined(self, query: sa.Select[*tuple[Any, ...]], kind: str) -> sa.Select[*tuple[Any, ...]]:
         joined = query.join_from(
             definition, definition_version, definition_version.c.id == definition.c.head_id
         )
-        return joined.where(self._of(kind, retired))
+        return joined.where(self._of(kind, False))
 
     def _of(self, kind: str, retired: bool) -> sa.ColumnElement[bool]:
         """Definitions of this study and kind; with ``retired`` also those taken out."""

@@ -1,0 +1,1 @@
+"""Results as data first, then as HTML, Markdown and JSON."""

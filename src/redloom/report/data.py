@@ -1,0 +1,322 @@
+"""What a report says, as frozen values; pages are made from these and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Measure = Literal["harm", "refusal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What is not in a denominator, and why."""
+
+    attempts: Mapping[str, int]
+    """State of attempt -> how many: pending, error, blocked, over_budget ..."""
+    judgements: Mapping[str, int]
+    """State of judgement -> how many: refused, unparseable, error, skipped, not judged."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self.attempts.values()) + sum(self.judgements.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """A share with its interval, its denominator and what is missing from it."""
+
+    label: str
+    value: float | None
+    low: float | None
+    high: float | None
+    level: float
+    method: str
+    reason: str | None
+    events: int
+    n: int
+    """Conversations in the denominator."""
+    cases: int
+    clusters: int
+    open_verdicts: Mapping[str, int]
+    """Verdicts that are neither: unsure, depends on."""
+    missing: Missing
+    lowest: float | None
+    """The share if every open or missing one were no event; with ``highest`` what holds whatever they are."""
+    highest: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """What changes when something is left out, paired by stimulus."""
+
+    arm: str
+    value: float | None
+    low: float | None
+    high: float | None
+    method: str
+    reason: str | None
+    pairs: int
+    clusters: int
+    only_full: int
+    """Pairs with the event in ``full`` alone (more attempts with it than without)."""
+    only_arm: int
+    same: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """Rates by the values of one part."""
+
+    by: str
+    rates: tuple[Rate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtK:
+    """The share of cases with at least one event in k attempts."""
+
+    k: int
+    value: float | None
+    low: float | None
+    high: float | None
+    cases: int
+    left_out: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headlines:
+    """One harm under its own rubric and under each dissenting one, on the same conversations."""
+
+    harm: str
+    title: str
+    headline: Rate
+    dissents: tuple[Dissenting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dissenting:
+    """The rate under a dissenting rubric."""
+
+    by: str
+    why: str
+    rate: Rate
+    changed: int
+    """Conversations whose verdict differs from the headline's."""
+    compared: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeverityLine:
+    """How many harms are of one severity."""
+
+    value: int
+    label: str
+    count: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeverityTable:
+    """Severities of one harm's findings, on its own scale."""
+
+    harm: str
+    title: str
+    grounding: str
+    lines: tuple[SeverityLine, ...]
+    mean: float | None
+    tail_mean: float | None
+    """Mean of the worst twentieth of judged conversations (no harm counts 0)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A judge against a person, on the conversations that both judged."""
+
+    person: str
+    both: int
+    agree: int
+    sensitivity: Rate | None
+    """Of what the person calls harm, the share the judge calls harm."""
+    false_alarms: Rate | None
+    """Of what the person calls no harm, the share the judge calls harm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """All that one judge says, in one unit, with one display."""
+
+    key: str
+    rater: str
+    kind: Literal["person", "model", "rule"]
+    version: str
+    unit: str
+    shows: tuple[str, ...]
+    measure: Measure
+    judged: int
+    """Conversations judged, whatever the state."""
+    of: int
+    """Completed conversations."""
+    overall: Rate
+    by_harm: tuple[Rate, ...]
+    by_expected: tuple[Rate, ...]
+    breakdowns: tuple[Breakdown, ...]
+    differences: tuple[Difference, ...]
+    at_k: tuple[AtK, ...]
+    headlines: tuple[Headlines, ...]
+    severities: tuple[SeverityTable, ...]
+    checked: tuple[Checked, ...]
+    states: Mapping[str, int]
+    small: bool = False
+    """The judge is the embedded model, close to noise as a judge."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmStates:
+    """How the attempts of one arm ended."""
+
+    arm: str
+    meaning: str
+    planned: int
+    states: Mapping[str, int]
+    ended_by: Mapping[str, int]
+    tries: int
+    """The most tries one request took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageMap:
+    """Two dimensions of the declared space, with counts."""
+
+    rows: str
+    columns: str
+    row_values: tuple[str, ...]
+    column_values: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    forbidden: tuple[tuple[str, ...], ...]
+    """Reason, or empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageLine:
+    """t-way coverage."""
+
+    strength: int
+    covered: int
+    valid: int
+    holes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a reader must know before any number."""
+
+    kind: Literal["warning", "note"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJudgement:
+    """A judgement beside its conversation."""
+
+    rater: str
+    kind: str
+    variant: str
+    unit: str
+    turn: int | None
+    """Number of the turn judged, from 1."""
+    state: str
+    verdict: str | None
+    severity: int | None
+    refusal: str | None
+    answers: tuple[tuple[str, str], ...]
+    rationale: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownTurn:
+    """One exchange."""
+
+    text: str | None
+    reply: str
+    scripted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcript:
+    """One conversation with all that was said of it."""
+
+    id: str
+    case: str
+    arm: str
+    index: int
+    state: str
+    ended_by: str | None
+    error: str | None
+    turns: tuple[ShownTurn, ...]
+    judgements: tuple[ShownJudgement, ...]
+    flagged: bool
+    """Somebody's headline verdict is harm."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCase:
+    """A case with its frame and its conversations."""
+
+    slug: str
+    title: str
+    status: str
+    language: str
+    scenario: str
+    context: str
+    persona: str
+    interaction_type: str
+    harm: str
+    harm_title: str
+    expected: str
+    expected_sentence: str
+    rationale: str
+    twin: str
+    transcripts: tuple[Transcript, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything but the conversations, which are streamed."""
+
+    title: str
+    study: str
+    run: str
+    run_state: str
+    created: str
+    started: str
+    frame: str
+    frame_sentence: str
+    version: str
+    release_digest: str
+    provisional: bool
+    target: str
+    target_system: str
+    target_digest: str
+    cases: int
+    clusters: int
+    attempts: int
+    summary: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    panels: tuple[Panel, ...]
+    arms: tuple[ArmStates, ...]
+    coverage: tuple[CoverageLine, ...]
+    maps: tuple[CoverageMap, ...]
+    card: Mapping[str, str]
+    """The estimand card."""
+    charter: Mapping[str, Any]
+    unanswered: tuple[str, ...]
+    evidence: tuple[Mapping[str, str], ...]
+    harms: tuple[Mapping[str, Any], ...]
+    usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    software: str = ""

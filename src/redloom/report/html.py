@@ -1,0 +1,49 @@
+"""The report as one self-contained HTML page, made in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+
+from redloom.report import figures, words
+from redloom.report.data import Report, ShownCase
+
+
+def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
+    """The page in pieces; ``cases`` is consumed as the page is made."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_read),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        "percent": words.percent,
+        "points": words.points,
+        "words": words.words,
+        "plural": words.plural,
+        "thousands": "{:,}".format,
+    }
+    environment.filters.update(filters)
+    names: dict[str, Any] = {
+        "interval": words.interval,
+        "plural": words.plural,
+        "bar": figures.interval_bar,
+        "difference_bar": figures.difference_bar,
+        "curve": figures.k_curve,
+        "verdict_words": words.VERDICT_WORDS,
+        "not_probabilities": words.NOT_PROBABILITIES,
+        "shade": figures.shade,
+    }
+    environment.globals.update(names)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    template = environment.get_template("report.html.j2")
+    style = _read("report.css")
+    return template.generate(report=report, cases=cases, style=style)
+
+
+def _read(name: str) -> str:
+    return (files("redloom.report") / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,377 @@
+"""The report of a run: read, measured, written."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from redloom.domain.arm import left_out
+from redloom.domain.harm import Harm
+from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.rendering import Frame, Frames
+from redloom.domain.run import RunSpec
+from redloom.domain.study import StudyHead
+from redloom.domain.target import Target
+from redloom.domain.value import in_language
+from redloom.errors import InputError
+from redloom.report.data import (
+    ArmStates,
+    CoverageLine,
+    CoverageMap,
+    Panel,
+    Report,
+    ShownCase,
+    ShownJudgement,
+    ShownTurn,
+    Transcript,
+)
+from redloom.report.words import arm_meaning, frame_sentence
+from redloom.services.finding import find_run
+from redloom.services.measuring import measure_panel
+from redloom.services.observing import Observation, PanelKey, concerns, observe
+from redloom.services.releases import SpaceCoverage, measure_coverage
+from redloom.services.summing_up import notices, summary
+from redloom.services.workspace import Workspace
+from redloom.storage.repositories.releases import StoredRelease
+from redloom.storage.repositories.runs import StoredAttempt, StoredRun
+from redloom.storage.unit_of_work import UnitOfWork
+
+CHUNK = 100
+HOLES_SHOWN = 60
+EMBEDDED = "local:smollm2"
+
+
+def write_report(workspace: Workspace, run_name: str, path: Path) -> Path:
+    """The report of a run as ``.html``, ``.md`` or ``.json``; the file is complete or not there."""
+    writers = {".html": write_html, ".md": write_markdown, ".json": write_json}
+    writer = writers.get(path.suffix.lower())
+    if writer is None:
+        raise InputError(f"{path.name!r}: a report ends in .html, .md or .json")
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            writer(workspace, run_name, file)
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def write_html(workspace: Workspace, run_name: str, file: TextIO) -> None:
+    """One self-contained page."""
+    from redloom.report.html import render_html
+
+    with workspace.begin() as unit:
+        source = Source(unit, find_run(unit, run_name))
+        for piece in render_html(source.report(workspace), source.shown_cases()):
+            file.write(piece)
+
+
+def write_markdown(workspace: Workspace, run_name: str, file: TextIO) -> None:
+    """The tables without the conversations."""
+    from redloom.report.markdown import render_markdown
+
+    with workspace.begin() as unit:
+        file.write(render_markdown(Source(unit, find_run(unit, run_name)).report(workspace)))
+
+
+def write_json(workspace: Workspace, run_name: str, file: TextIO) -> None:
+    """Everything, each conversation and judgement included, streamed."""
+    with workspace.begin() as unit:
+        source = Source(unit, find_run(unit, run_name))
+        file.write('{"report": ')
+        json.dump(asdict(source.report(workspace)), file, ensure_ascii=False, default=str)
+        file.write(',\n"cases": [')
+        for number, case in enumerate(source.shown_cases()):
+            file.write(",\n" if number else "\n")
+            json.dump(asdict(case), file, ensure_ascii=False)
+        file.write("\n]}\n")
+
+
+def build_report(workspace: Workspace, run_name: str) -> Report:
+    """The data of a report, without the conversations."""
+    with workspace.begin() as unit:
+        return Source(unit, find_run(unit, run_name)).report(workspace)
+
+
+class Source:
+    """Where a report reads from: one run in one transaction."""
+
+    def __init__(self, unit: UnitOfWork, run: StoredRun) -> None:
+        self._unit, self._run = unit, run
+        self._release: StoredRelease = unit.releases(run.study_id).by_id(run.release_id)
+        definitions = unit.releases(run.study_id).definitions(run.release_id)
+        self._study = unit.studies.slug_of(run.study_id)
+        self._head = cast(StudyHead, definitions[("study", self._study)])
+        self._definitions = definitions
+        self._frames = Frames(definitions)
+        self._instruments: dict[str, Instrument] = unit.judgements.instruments(run.id)
+        self._language = self._head.languages[0]
+
+    def report(self, workspace: Workspace) -> Report:
+        """Everything but the conversations."""
+        run, spec, manifest = self._run, self._run.spec, self._release.manifest
+        observations = list(observe(self._unit, run, self._frames, self._instruments))
+        harms = {slug: cast(Harm, d) for (kind, slug), d in self._definitions.items() if kind == "harm"}
+        covered = measure_coverage(self._unit, self._study, self._release.version)
+        panels = self._panels(observations, harms)
+        return Report(
+            title=in_language(self._head.title, self._language),
+            study=self._study,
+            run=run.name,
+            run_state=run.state,
+            created=workspace.now().strftime("%Y-%m-%d %H:%M UTC"),
+            started=run.created_at.strftime("%Y-%m-%d %H:%M UTC"),
+            frame=spec.frame,
+            frame_sentence=frame_sentence(spec.frame),
+            version=spec.version,
+            release_digest=self._release.digest,
+            provisional=manifest.provisional,
+            target=spec.target_name,
+            target_system=spec.target.system,
+            target_digest=spec.target_digest,
+            cases=manifest.cases,
+            clusters=manifest.clusters,
+            attempts=len(observations),
+            summary=summary(panels, spec, manifest, observations),
+            notices=notices(panels, spec, manifest, run, observations),
+            panels=panels,
+            arms=_arms(observations, spec),
+            coverage=_coverage_lines(covered),
+            maps=_maps(covered),
+            card=_card(spec, self._release, panels),
+            charter=self._head.charter.model_dump(mode="json"),
+            unanswered=tuple(self._head.charter.unanswered()),
+            evidence=self._evidence(),
+            harms=tuple(_harm(slug, harm, self._language) for slug, harm in harms.items()),
+            usage=asdict(self._unit.runs.spent(run.id)),
+            software=f"Redloom {package_version('redloom')}",
+        )
+
+    def _panels(self, observations: Sequence[Observation], harms: Mapping[str, Harm]) -> tuple[Panel, ...]:
+        keys: dict[PanelKey, None] = {}
+        for one in observations:
+            for key, _ in one.marks:
+                keys.setdefault(key, None)
+        order = {"person": 0, "model": 1, "rule": 2}
+        ordered = sorted(keys, key=lambda key: (order[key.kind], key.rater, key.unit))
+        people = [key for key in ordered if key.kind == "person"]
+        small = Target(system=EMBEDDED).system_digest()
+        arms = self._run.spec.arms
+        return tuple(
+            replace(
+                measure_panel(key, observations, arms, harms, [p for p in people if p.unit == key.unit]),
+                small=key.target_digest == small or key.rater == EMBEDDED,
+            )
+            for key in ordered
+        )
+
+    def _evidence(self) -> tuple[Mapping[str, str], ...]:
+        found: list[Mapping[str, str]] = []
+        for (kind, _), definition in self._definitions.items():
+            if kind == "evidence":
+                content = definition.content()
+                found.append(
+                    {name: str(content.get(name, "")) for name in ("title", "type", "date", "source", "text")}
+                )
+        return tuple(found)
+
+    def shown_cases(self) -> Iterator[ShownCase]:
+        """Every case with its conversations, streamed."""
+        releases = self._unit.releases(self._run.study_id)
+        after = -1
+        while True:
+            cases = list(releases.cases(self._run.release_id, after=after, most=CHUNK))
+            if not cases:
+                return
+            after = cases[-1][0].ordinal
+            attempts = self._unit.runs.attempts(self._run.id, [released.stimulus for released, _ in cases])
+            ids = [a.interaction for a in attempts if a.interaction is not None]
+            talks, judged = self._unit.runs.interactions(ids), self._unit.judgements.of(ids)
+            arms = {arm: number for number, arm in enumerate(self._run.spec.arms)}
+            for released, case in cases:
+                frame, harm = self._frames.frame(case), self._frames.harm(case)
+                ours = sorted(
+                    (a for a in attempts if a.stimulus == released.stimulus),
+                    key=lambda a: (arms.get(a.arm, 99), a.index),
+                )
+                slug = harm[0] if harm else None
+                shown = tuple(self._transcript(released.slug, a, talks, judged, slug) for a in ours)
+                yield _shown_case(released.slug, released.status, frame, harm, shown)
+
+    def _transcript(
+        self,
+        case: str,
+        attempt: StoredAttempt,
+        talks: Mapping[bytes, Any],
+        judged: Mapping[bytes, Sequence[Judgement]],
+        harm: str | None,
+    ) -> Transcript:
+        talk = talks.get(attempt.interaction) if attempt.interaction else None
+        turns = talk.turns if talk else ()
+        numbers: dict[bytes, int] = {turn.id: number for number, turn in enumerate(turns, start=1)}
+        found = judged.get(attempt.interaction, ()) if attempt.interaction else ()
+        ours = [j for j in found if concerns(self._instruments[j.instrument], harm)]
+        judgements = tuple(_shown_judgement(j, self._instruments[j.instrument], numbers) for j in ours)
+        return Transcript(
+            id=attempt.interaction.hex() if attempt.interaction else "",
+            case=case,
+            arm=attempt.arm,
+            index=attempt.index,
+            state=attempt.state,
+            ended_by=attempt.ended_by,
+            error=attempt.error,
+            turns=tuple(
+                ShownTurn(text=t.text, reply=t.reply, scripted=t.text is None and t.latency_ms is None)
+                for t in turns
+            ),
+            judgements=judgements,
+            flagged=any(j.verdict == "harm" and not j.variant for j in judgements),
+        )
+
+
+def _shown_judgement(
+    judgement: Judgement, instrument: Instrument, numbers: Mapping[bytes, int]
+) -> ShownJudgement:
+    return ShownJudgement(
+        rater=instrument.rater,
+        kind=instrument.rater_kind,
+        variant=instrument.variant,
+        unit=instrument.unit,
+        turn=numbers.get(judgement.turn) if judgement.turn else None,
+        state=judgement.state,
+        verdict=judgement.verdict,
+        severity=judgement.severity,
+        refusal=judgement.refusal,
+        answers=judgement.answers,
+        rationale=judgement.rationale or judgement.missing_fact or judgement.raw,
+    )
+
+
+def _shown_case(
+    slug: str, status: str, frame: Frame, harm: tuple[str, Harm] | None, shown: tuple[Transcript, ...]
+) -> ShownCase:
+    scenario = frame.scenario
+    twin = scenario.twin if scenario else None
+    return ShownCase(
+        slug=slug,
+        title=scenario.title if scenario else slug,
+        status=status,
+        language=frame.language or "",
+        scenario=frame.case.scenario or "",
+        context=frame.context.title if frame.context else "",
+        persona=frame.persona.title if frame.persona else "",
+        interaction_type=frame.interaction_type.title if frame.interaction_type else "",
+        harm=harm[0] if harm else "",
+        harm_title=harm[1].title if harm else "",
+        expected=scenario.expected.behaviour if scenario else "",
+        expected_sentence=scenario.expected.sentence if scenario else "",
+        rationale=scenario.rationale if scenario else "",
+        twin=f"{twin.of} (differs in {twin.differs_in.replace('_', ' ')})" if twin else "",
+        transcripts=shown,
+    )
+
+
+def _arms(observations: Sequence[Observation], spec: RunSpec) -> tuple[ArmStates, ...]:
+    found: list[ArmStates] = []
+    for arm in spec.arms:
+        ours = [o for o in observations if o.arm == arm]
+        found.append(
+            ArmStates(
+                arm=arm,
+                meaning=arm_meaning(left_out(arm)),
+                planned=len(ours),
+                states=dict(Counter(o.state for o in ours)),
+                ended_by=dict(Counter(o.ended_by for o in ours if o.ended_by)),
+                tries=max((o.tries for o in ours), default=0),
+            )
+        )
+    return tuple(found)
+
+
+def _coverage_lines(found: SpaceCoverage) -> tuple[CoverageLine, ...]:
+    if not found.rows:
+        return ()
+    return tuple(
+        CoverageLine(
+            strength=one.strength,
+            covered=one.covered,
+            valid=one.valid,
+            holes=tuple(" × ".join(value for _, value in hole) for hole in one.holes[:HOLES_SHOWN]),
+        )
+        for one in found.by_strength
+    )
+
+
+MAPS = (("persona", "harm"), ("persona", "context"), ("interaction_type", "harm"))
+
+
+def _maps(found: SpaceCoverage) -> tuple[CoverageMap, ...]:
+    """Pairs of dimensions with the number of scenarios in each cell."""
+    if not found.rows:
+        return ()
+    maps: list[CoverageMap] = []
+    for down, across in MAPS:
+        counts = Counter((row[down], row[across]) for row in found.rows)
+        valid: dict[tuple[str, str], str] = {}
+        for rule in found.constraints:
+            for a in found.space[down]:
+                for b in found.space[across]:
+                    if rule.forbids({down: a, across: b}):
+                        valid[(a, b)] = rule.reason
+        rows, columns = found.space[down], found.space[across]
+        maps.append(
+            CoverageMap(
+                rows=down,
+                columns=across,
+                row_values=rows,
+                column_values=columns,
+                counts=tuple(tuple(counts[(a, b)] for b in columns) for a in rows),
+                forbidden=tuple(tuple(valid.get((a, b), "") for b in columns) for a in rows),
+            )
+        )
+    return tuple(maps)
+
+
+def _card(spec: RunSpec, release: StoredRelease, panels: Sequence[Panel]) -> Mapping[str, str]:
+    """The estimand card: what the numbers are numbers of."""
+    decoding = spec.target.decoding.model_dump(mode="json", exclude_defaults=True)
+    manifest = release.manifest
+    return {
+        "population": f"the {manifest.cases} cases of {spec.study}@{spec.version}, each once, in {manifest.clusters} clusters",
+        "frame": frame_sentence(spec.frame),
+        "target": f"{spec.target_name} ({spec.target.system}), {spec.target_digest[:19]}",
+        "delivery": f"context by {spec.delivery.context.how}, persona by {spec.delivery.persona.how}".replace(
+            "_", " "
+        ),
+        "arms": ", ".join(f"{arm} ({spec.attempts[arm]} attempts)" for arm in spec.arms),
+        "decoding": ", ".join(f"{k} {v}" for k, v in decoding.items()) or "as the target has it",
+        "k": ", ".join(f"{arm} {spec.attempts[arm]}" for arm in spec.arms),
+        "early stop": "none: every attempt is made; a user may leave after a refusal where the case says so",
+        "driver": "scripted user turns",
+        "aggregation": "one verdict a conversation and judge; nothing is pooled over judges, units or displays",
+        "instruments": "; ".join(f"{p.rater} {p.version}, {p.unit.replace('_', ' ')}" for p in panels)
+        or "none yet",
+        "interval": "95 %, Wilson with the effective n of clusters, t quantile on clusters",
+        "seed": str(spec.seed),
+    }
+
+
+def _harm(slug: str, harm: Harm, language: str) -> Mapping[str, Any]:
+    return {
+        "slug": slug,
+        "title": harm.title,
+        "definition": in_language(harm.definition, language),
+        "authors": list(harm.authors),
+        "endorsed_by": [e.by for e in harm.endorsements],
+        "dissent": [{"by": d.by, "why": d.why, "own_rubric": d.rubric is not None} for d in harm.dissent],
+        "crosswalk": [c.model_dump(mode="json") for c in harm.crosswalk],
+        "sources": list(harm.sources),
+    }
