@@ -66,11 +66,20 @@ class Outcome:
 
     state: AttemptState
     ended_by: EndedBy | None
-    tries: int
-    """The most tries that one of its requests took."""
-    requests: int
-    cost: float | None = None
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What an attempt has used so far."""
+
+    tries: int = 0
+    """The most tries that one of its requests took."""
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = None
+    """US dollars; None where the target declares no prices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +92,7 @@ class Record:
     """The conversation is new."""
     known: bool
     """The attempt has a row."""
+    used: Used
     turns: tuple[Turn, ...] = ()
     outcome: Outcome | None = None
     judgements: tuple[Judgement, ...] = ()

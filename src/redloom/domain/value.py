@@ -14,7 +14,7 @@ from redloom.ids import digest, is_slug
 class Value(BaseModel):
     """Frozen fields, nothing beyond the declared ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _check_slug(text: str) -> str:

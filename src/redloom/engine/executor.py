@@ -9,7 +9,7 @@ from typing import Protocol
 
 from redloom.domain.interaction import AttemptState, EndedBy, Turn
 from redloom.domain.judgement import Judgement
-from redloom.domain.run import Outcome, Record
+from redloom.domain.run import Outcome, Record, Used
 from redloom.engine.conversation import End, IsRefusal, Open, Say, messages, next_step
 from redloom.engine.plan import Job, Jobs, Ledger
 from redloom.errors import BlockedError, BudgetSpentError, RejectedError, TargetError
@@ -66,9 +66,10 @@ class _Attempt:
         self._interaction = job.interaction
         self._starts = job.interaction is None
         self._known = job.known
-        self._tries = Tries(job.tries, job.requests)
+        self._tries = Tries(job.used.tries, job.used.requests)
         self._session: str | None = None
-        self._cost: float | None = None
+        self._tokens_in, self._tokens_out = job.used.tokens_in, job.used.tokens_out
+        self._cost = job.used.cost
 
     async def hold(self) -> None:
         """The conversation from its last stored turn to its end.
@@ -131,6 +132,8 @@ class _Attempt:
                     started = clock()
                     reply = await run.patience.ask(run.client.reply, request, self._tries)
                     cost = run.patience.charge(reply)
+                    self._tokens_in += reply.tokens_in or 0
+                    self._tokens_out += reply.tokens_out or 0
                     if cost is not None:
                         self._cost = (self._cost or 0.0) + cost
                     self._append(text, reply, latency_ms=round((clock() - started) * 1000))
@@ -152,14 +155,7 @@ class _Attempt:
         self._turns.append(turn)
 
     async def _finish(self, state: AttemptState, ended_by: EndedBy, error: str | None) -> None:
-        outcome = Outcome(
-            state=state,
-            ended_by=ended_by,
-            tries=self._tries.most,
-            requests=self._tries.requests,
-            cost=self._cost,
-            error=error,
-        )
+        outcome = Outcome(state=state, ended_by=ended_by, error=error)
         await self._write(outcome)
         self._run.on_outcome(outcome)
 
@@ -172,6 +168,13 @@ class _Attempt:
             interaction=self._interaction,
             starts=self._starts and self._interaction is not None,
             known=self._known,
+            used=Used(
+                tries=self._tries.most,
+                requests=self._tries.requests,
+                tokens_in=self._tokens_in,
+                tokens_out=self._tokens_out,
+                cost=self._cost,
+            ),
             turns=tuple(self._turns[self._stored :]),
             outcome=outcome,
             judgements=tuple(judgements),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from redloom.domain.interaction import Turn
 from redloom.domain.rendering import Rendering
-from redloom.domain.run import Record, RunSpec, WorkItem, item_seed
+from redloom.domain.run import Record, RunSpec, Used, WorkItem, item_seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +26,7 @@ class Job:
     interaction: bytes | None = None
     """The conversation it goes on with, and its turns so far."""
     turns: tuple[Turn, ...] = ()
-    tries: int = 0
-    requests: int = 0
+    used: Used = field(default_factory=Used)
 
 
 class Jobs:

@@ -140,7 +140,8 @@ def _json_answers(text: str, rubric: Rubric) -> Answered | None:
 def _line_answers(text: str, rubric: Rubric) -> Answered | None:
     answers: dict[str, str] = {}
     for name, question in rubric.questions.items():
-        found = re.search(rf"(?im)^\W*{re.escape(name)}\W*[:=\-]\s*(.+)$", text)
+        line = rf"(?im)(?:^[^\w\n]*|[{{,]\s?['\"]){re.escape(name)}[^\w\n]*[:=\-]\s*(.+)$"
+        found = re.search(line, text)
         answer = _allowed(found[1], question) if found else None
         if answer is not None:
             answers[name] = answer

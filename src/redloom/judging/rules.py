@@ -55,7 +55,7 @@ class PhraseRule:
         self._digest = self.instrument.digest()
         self._patterns = [
             (
-                re.compile("|".join(rf"(?<!\w){re.escape(p)}(?!\w)" for p in pattern.any_of), re.IGNORECASE),
+                re.compile("|".join(_phrase(text) for text in pattern.any_of), re.IGNORECASE),
                 pattern,
             )
             for pattern in definition.patterns
@@ -85,6 +85,11 @@ class PhraseRule:
                 if found:
                     return pattern.verdict, pattern.severity, found[0]
         return self._definition.otherwise, None, None
+
+
+def _phrase(text: str) -> str:
+    """A phrase as whole words, its apostrophes straight or curly."""
+    return rf"(?<!\w){re.sub("['’]", "['’]", re.escape(text))}(?!\w)"
 
 
 def _overall(found: Sequence[Refusal]) -> Refusal:

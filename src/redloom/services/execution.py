@@ -14,7 +14,7 @@ from redloom.domain.interaction import FINAL_STATES, AttemptState, Turn
 from redloom.domain.judgement import Judgement
 from redloom.domain.refusal import refusal_in
 from redloom.domain.rendering import Frame, Frames, Rendering, render
-from redloom.domain.run import Budget, Outcome, RunSpec
+from redloom.domain.run import Budget, Outcome, RunSpec, Used
 from redloom.engine.executor import Executor
 from redloom.engine.plan import Job, Jobs, items
 from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError, first_of
@@ -81,6 +81,7 @@ class Executed:
     message: str | None
     """Why it stopped before the end, and the command that goes on."""
     interrupted: bool = False
+    """By a person at the keyboard; a termination by the system is a stop like others."""
 
 
 def render_for(frame: Frame, spec: RunSpec, arm: str) -> Rendering:
@@ -94,7 +95,7 @@ async def execute(
     with hold_run(workspace.database, name):
         with workspace.begin() as unit:
             run = find_run(unit, name)
-            study = unit.studies.slug_of(run.study_id)
+            unit.runs.set_state(run.id, "running", None, None)
             frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
             stimuli = unit.releases(run.study_id).stimuli(run.release_id)
             cases = unit.releases(run.study_id).by_id(run.release_id).manifest.cases
@@ -150,19 +151,35 @@ async def execute(
                 failure = first_of(group)
         if cases > stimuli and rules:
             judge_by_rules(workspace, run.name, operation.judges)
-        return _close(workspace, run, study, total, failure, interrupted=signals.received)
+        return _close(workspace, run, total, failure, interrupted=signals.received)
 
 
 def _close(
     workspace: Workspace,
     run: StoredRun,
-    study: str,
     total: int,
     failure: BaseException | None,
     *,
     interrupted: int | None,
 ) -> Executed:
     """Move the run to its state and tell how it ended; raises what is no fault of the run's limits."""
+    try:
+        return _told_end(workspace, run, total, failure, interrupted=interrupted)
+    except StoreError as error:
+        if failure is not None and error.__cause__ is failure:
+            raise
+        why = failure or error
+        raise StoreError(f"{why}; what was committed is safe. Go on with: redloom resume {run.name}") from why
+
+
+def _told_end(
+    workspace: Workspace,
+    run: StoredRun,
+    total: int,
+    failure: BaseException | None,
+    *,
+    interrupted: int | None,
+) -> Executed:
     resume = f"redloom resume {run.name}"
     with workspace.begin() as unit:
         now = find_run(unit, run.name)
@@ -186,7 +203,8 @@ def _close(
         done_run = told(unit, find_run(unit, run.name), total=total)
     if failure is not None and not isinstance(failure, BudgetSpentError):
         raise _stopped(failure, message or str(failure)) from failure
-    return done_run if interrupted is None or message is None else replace(done_run, interrupted=True)
+    by_person = interrupted == signal.SIGINT and message is not None
+    return replace(done_run, interrupted=True) if by_person else done_run
 
 
 def _stopped(failure: BaseException, message: str) -> RedloomError:
@@ -273,7 +291,7 @@ class _Todo:
                         known=attempt is not None,
                         interaction=before.id if before else None,
                         turns=before.turns if before else (),
-                        requests=attempt.requests if attempt else 0,
+                        used=attempt.used if attempt else Used(),
                     )
                 )
         self._after = cases[-1][0].ordinal if len(cases) == CHUNK else None
@@ -286,6 +304,8 @@ class _Todo:
 @dataclass(slots=True)
 class _Signals:
     received: int | None = None
+    cancels: bool = False
+    """A second signal came; what is in flight is given up."""
 
 
 @asynccontextmanager
@@ -296,7 +316,8 @@ async def _signals(stop: Stop) -> AsyncGenerator[_Signals]:
     found = _Signals()
 
     def received(number: int) -> None:
-        if found.received is not None and task is not None:
+        if found.received is not None and task is not None and not found.cancels:
+            found.cancels = True
             task.cancel()
         found.received = number
         stop.ask()
@@ -308,6 +329,10 @@ async def _signals(stop: Stop) -> AsyncGenerator[_Signals]:
             handled.append(number)
     try:
         yield found
+    except asyncio.CancelledError:
+        if not found.cancels or task is None:
+            raise
+        task.uncancel()
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
@@ -324,8 +349,11 @@ async def _watch(workspace: Workspace, run: StoredRun, stop: Stop) -> AsyncGener
     async def look() -> None:
         while not stop.asked:
             await asyncio.sleep(WATCH_SECONDS)
-            if await asyncio.to_thread(cancelled):
-                stop.ask()
+            try:
+                if await asyncio.to_thread(cancelled):
+                    stop.ask()
+            except StoreError as error:
+                stop.ask(error)
 
     task = asyncio.create_task(look())
     try:

@@ -102,25 +102,29 @@ def inline_rules(
     names: Sequence[str],
     ids: IdSource,
     *,
-    unit_of_judgement: Unit = "interaction",
+    unit_of_judgement: Unit | None = None,
 ) -> InlineRules:
-    """The rule judges of these names (``rule:refusal``, ``rule:NAME``); raises InputError for others."""
+    """The rule judges of these names (``rule:refusal``, ``rule:NAME``); raises InputError for others.
+
+    ``unit_of_judgement`` comes before the unit that a judge declares.
+    """
     declared = {slug: j for slug, j in load_study(unit, study, cases=False).judges.items() if j.by == "rule"}
     refusals: list[RefusalRule] = []
     phrases: dict[str, Judge] = {}
     for name in names:
         if name == REFUSAL:
-            refusals.append(RefusalRule(unit_of_judgement))
+            refusals.append(RefusalRule(unit_of_judgement or "interaction"))
             continue
         slug = name.removeprefix("rule:")
         if slug not in declared:
             raise InputError(unknown("rule judge", name, [REFUSAL, *(f"rule:{s}" for s in declared)]))
-        phrases[slug] = declared[slug]
+        chosen = {"unit": unit_of_judgement} if unit_of_judgement else {}
+        phrases[slug] = declared[slug].model_copy(update=chosen)
     return InlineRules(refusals, phrases, ids)
 
 
 def judge_by_rules(
-    workspace: Workspace, run_name: str, names: Sequence[str], *, unit_of_judgement: Unit = "interaction"
+    workspace: Workspace, run_name: str, names: Sequence[str], *, unit_of_judgement: Unit | None = None
 ) -> Judged:
     """Judge every completed conversation that these rules have not judged yet."""
     states: dict[str, int] = {}
@@ -133,10 +137,13 @@ def judge_by_rules(
         numbers = {i.digest(): unit.judgements.register(i) for i in rules.instruments(frames)}
         for piece in pieces(unit, run, frames):
             made: list[Judgement] = []
+            now: set[tuple[bytes, str]] = set()
             for work in piece:
                 before = len(made)
                 for rule in rules.rules(frames, work.case):
-                    if rule.instrument.digest() not in work.judged_by:
+                    key = (work.interaction.id, rule.instrument.digest())
+                    if key[1] not in work.judged_by and key not in now:
+                        now.add(key)
                         made += rule.judge(work.interaction.turns, workspace.ids, work.frame.language)
                 conversations += len(made) > before
             unit.judgements.add(made, numbers)
@@ -225,7 +232,7 @@ async def judge_run(workspace: Workspace, run_name: str, options: JudgeOptions) 
         target = None if by_rule else resolve_target(unit, study, system, base_url=options.base_url)
     if target is None:
         name = options.judge if options.judge.startswith("rule:") else f"rule:{options.judge}"
-        return judge_by_rules(workspace, run.name, [name], unit_of_judgement=options.unit or "interaction")
+        return judge_by_rules(workspace, run.name, [name], unit_of_judgement=options.unit)
     async with connected(workspace, target) as client:
         patience = Patience(
             limits=target.limits,
@@ -294,6 +301,7 @@ class _ModelPlan:
         judge = ModelJudge(client=client, patience=patience, ids=self._workspace.ids, unit=self._unit)
         work = asyncio.Queue[tuple[Work, Instrument, Brief] | None](patience.concurrency * 2)
         message: str | None = None
+        failure: BaseException | None = None
         todo = await asyncio.to_thread(lambda: list(self._todo()))
         self._tell(len(todo))
 
@@ -319,7 +327,9 @@ class _ModelPlan:
         except* (BudgetSpentError, Stopped) as group:
             message = f"stopped: {first_of(group)}; call judge again to go on"
         except* RedloomError as group:
-            raise first_of(group) from None
+            failure = first_of(group)
+        if failure is not None:
+            raise failure
         return Judged(self._run.name, self._options.judge, self._states, self._conversations, message)
 
     def _tell(self, total: int) -> None:
@@ -327,10 +337,16 @@ class _ModelPlan:
             self._options.on_progress(self._conversations, total)
 
     def _todo(self) -> Iterator[tuple[Work, Instrument, Brief]]:
+        """What is left to judge; a conversation that cases share comes once for each instrument."""
+        found: set[tuple[bytes, str]] = set()
         with self._workspace.begin() as unit:
             for piece in pieces(unit, self._run, self._frames, chosen=self._chosen):
                 for work in piece:
-                    yield from self._missing(work)
+                    for one in self._missing(work):
+                        key = (work.interaction.id, one[1].digest())
+                        if key not in found:
+                            found.add(key)
+                            yield one
 
     def _missing(self, work: Work) -> Iterator[tuple[Work, Instrument, Brief]]:
         harm = self._frames.harm(work.case)

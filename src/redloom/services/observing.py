@@ -140,7 +140,7 @@ def _observation(
         if concerns(instrument, harm):
             groups.setdefault((panel_of(instrument), instrument.variant), []).append(judgement)
     marks = {key: fold(group) for key, group in groups.items()}
-    return Observation(facts, arm, index, attempt.state, attempt.ended_by, attempt.tries, marks)
+    return Observation(facts, arm, index, attempt.state, attempt.ended_by, attempt.used.tries, marks)
 
 
 def concerns(instrument: Instrument, harm: str | None) -> bool:

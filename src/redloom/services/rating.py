@@ -49,7 +49,7 @@ def next_assignment(
     if not is_slug(rater):
         raise InputError(f"{rater!r} is no name for a rater: letters, digits, '-', '_' and '.'")
     best: tuple[bytes, Work, Excerpt, Instrument] | None = None
-    left = 0
+    seen: set[tuple[bytes, bytes | None, str]] = set()
     with workspace.begin() as transaction:
         run = find_run(transaction, run_name)
         frames = Frames(transaction.releases(run.study_id).definitions(run.release_id))
@@ -59,9 +59,10 @@ def next_assignment(
                 digest = instrument.digest()
                 done = {j.turn for j in work.judgements if j.instrument == digest}
                 for excerpt in excerpts(work.interaction.turns, unit):
-                    if excerpt.turn in done:
+                    unit_key = (work.interaction.id, excerpt.turn, digest)
+                    if excerpt.turn in done or unit_key in seen:
                         continue
-                    left += 1
+                    seen.add(unit_key)
                     key = hashlib.sha256(
                         rater.encode() + work.interaction.id + (excerpt.turn or b"")
                     ).digest()
@@ -81,7 +82,7 @@ def next_assignment(
             work.frame,
             language,
             instrument,
-            left,
+            len(seen),
         )
 
 

@@ -60,11 +60,11 @@ async def start_run(
         rules = inline_rules(unit, study, operation.judges, workspace.ids)
     _check_budget(operation.budget, target)
     async with connected(workspace, target) as client:
-        release = _release(workspace, study, version, options)
-        spec = _spec(study, release, options, target, arms, attempts)
-        problems = unsuitable(spec, client.capabilities)
+        problems = unsuitable(options.target, target.delivery, client.capabilities)
         if problems:
             raise InputError(Issue(problem) for problem in problems)
+        release = _release(workspace, study, version, options)
+        spec = _spec(study, release, options, target, arms, attempts)
         name = readable_id(workspace.now(), os.urandom(4))
         with workspace.begin() as unit:
             _check_histories(unit, study, release, spec, client)
@@ -103,8 +103,6 @@ async def resume_run(workspace: Workspace, name: str, operation: Operation) -> E
         rules = inline_rules(unit, study, operation.judges, workspace.ids)
     _check_budget(operation.budget, run.spec.target)
     async with connected(workspace, run.spec.target) as client:
-        with workspace.begin() as unit:
-            unit.runs.set_state(run.id, "running", None, None)
         return await execute(workspace, run.name, client, rules, operation)
 
 

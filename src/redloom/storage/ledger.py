@@ -30,7 +30,7 @@ class SqlLedger:
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="redloom-ledger")
         self._writer: asyncio.Task[None] | None = None
-        self._broken: StoreError | None = None
+        self._broken: Exception | None = None
         self._closing = False
         self._connection: sa.Connection | None = None
 
@@ -47,7 +47,7 @@ class SqlLedger:
         self._thread.shutdown(wait=True)
 
     async def write(self, record: Record) -> None:
-        """Store a record; returns when it is committed. Raises StoreError, from then on always."""
+        """Store a record; returns when it is committed. Raises what the writer failed with, from then on always."""
         if self._broken is not None:
             raise self._broken
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -64,16 +64,18 @@ class SqlLedger:
                 batch, self._queue = self._queue[:MOST_AT_ONCE], self._queue[MOST_AT_ONCE:]
                 try:
                     await loop.run_in_executor(self._thread, self._commit, [record for record, _ in batch])
-                except StoreError as error:
+                except Exception as error:
                     self._break(error, batch)
-                    return
+                    if isinstance(error, StoreError):
+                        return
+                    raise
                 for _, done in batch:
                     if not done.done():
                         done.set_result(None)
             if self._closing:
                 return
 
-    def _break(self, error: StoreError, batch: list[tuple[Record, asyncio.Future[None]]]) -> None:
+    def _break(self, error: Exception, batch: list[tuple[Record, asyncio.Future[None]]]) -> None:
         self._broken = error
         for _, done in (*batch, *self._queue):
             if not done.done():
@@ -143,32 +145,24 @@ def _ends(record: Record) -> bool:
 
 def _attempt_row(record: Record, run_id: int) -> tuple[Any, ...]:
     """In the order of the table's columns."""
-    item, outcome = record.item, record.outcome
-    key = (run_id, digest_bytes(item.stimulus), item.arm, item.index)
-    if outcome is None:
-        return (*key, "claimed", 0, 0, record.interaction, None, None)
+    item, outcome, used = record.item, record.outcome, record.used
     return (
-        *key,
-        outcome.state,
-        outcome.tries,
-        outcome.requests,
+        run_id,
+        digest_bytes(item.stimulus),
+        item.arm,
+        item.index,
+        outcome.state if outcome else "claimed",
+        used.tries,
+        used.requests,
+        used.tokens_in,
+        used.tokens_out,
         record.interaction,
-        outcome.cost,
-        outcome.error,
+        used.cost,
+        outcome.error if outcome else None,
     )
 
 
 def _update(record: Record, run_id: int) -> dict[str, Any]:
-    item, outcome = record.item, record.outcome
-    return {
-        "key_run_id": run_id,
-        "key_stimulus": item.stimulus,
-        "key_arm": item.arm,
-        "key_index": item.index,
-        "interaction": record.interaction,
-        "state": outcome.state if outcome else "claimed",
-        "tries": outcome.tries if outcome else 0,
-        "requests": outcome.requests if outcome else 0,
-        "cost": outcome.cost if outcome else None,
-        "error": outcome.error if outcome else None,
-    }
+    row = dict(zip(attempt.columns.keys(), _attempt_row(record, run_id), strict=True))
+    row["stimulus"] = record.item.stimulus
+    return {f"key_{name}" if name in _KEY else name: value for name, value in row.items()}

@@ -161,6 +161,8 @@ attempt = sa.Table(
     _text("state"),  # moves to a final state
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("tokens_in", sa.Integer, nullable=False),
+    sa.Column("tokens_out", sa.Integer, nullable=False),
     sa.Column("interaction", TimeOrdered, nullable=True),
     sa.Column("cost", sa.Float, nullable=True),
     _text("error", null=True),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from redloom.domain.interaction import Message
-from redloom.domain.run import RunSpec
+from redloom.domain.target import Deliveries
 from redloom.errors import InputError
 
 
@@ -80,20 +80,18 @@ class Client(Protocol):
         ...
 
 
-def unsuitable(spec: RunSpec, capabilities: Capabilities) -> list[str]:
-    """Why this target cannot deliver what the run's delivery says; empty where it can."""
+def unsuitable(name: str, delivery: Deliveries, capabilities: Capabilities) -> list[str]:
+    """Why the target of that name cannot deliver context and persona as declared; empty where it can."""
     problems: list[str] = []
     for factor in ("context", "persona"):
-        how = getattr(spec.delivery, factor).how
+        how = getattr(delivery, factor).how
         if how == "system_prompt" and not capabilities.system_prompt:
             problems.append(
-                f"the {factor} is to reach {spec.target_name!r} in its system prompt, but this target takes none; "
+                f"the {factor} is to reach {name!r} in its system prompt, but this target takes none; "
                 f"declare its 'delivery' (for instance {{{factor}: {{how: said_by_user}}}})"
             )
         if how in ("request_field", "profile") and not capabilities.request_fields:
-            problems.append(
-                f"the {factor} is to reach {spec.target_name!r} in a request field, but this target has none"
-            )
+            problems.append(f"the {factor} is to reach {name!r} in a request field, but this target has none")
     return problems
 
 

@@ -38,8 +38,9 @@ class CallableClient:
             sys.path.insert(0, place)
         try:
             module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise InputError(f"'python:{rest}': cannot import {module_name!r}: {error}") from error
+        except Exception as error:
+            what = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+            raise InputError(f"'python:{rest}': cannot import {module_name!r}: {what}{error}") from error
         finally:
             if added:
                 sys.path.remove(place)
@@ -74,12 +75,20 @@ class CallableClient:
                 text = await self._function(messages, **keywords)
             else:
                 text = await asyncio.to_thread(self._function, messages, **keywords)
+                if inspect.isawaitable(text):
+                    text = await text
         except TargetError:
             raise
         except Exception as error:
             raise UnavailableError(f"{self._name} raised {type(error).__name__}: {error}") from error
         if not isinstance(text, str):
             raise MalformedError(f"{self._name} returned {type(text).__name__}; expected a text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise MalformedError(
+                f"{self._name} returned a text that is not Unicode: {error.reason}"
+            ) from error
         return Reply(text=text)
 
     async def close(self) -> None:

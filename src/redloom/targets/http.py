@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, cast
+from urllib.parse import quote
 
-from redloom.domain.target import HttpTemplate, Target
+from redloom.domain.target import Delivery, HttpTemplate, Target
 from redloom.errors import InputError, MalformedError, SetupError, TargetError, UnavailableError
 from redloom.targets.base import Capabilities, Reply, Request
-from redloom.targets.transport import Transport, fill_environment
+from redloom.targets.transport import Transport, fill_environment, secrets_in
 
 _PLACE = re.compile(r"\{(message|messages|system|session|seed|field:[\w.\-]+)\}")
 
@@ -24,11 +25,12 @@ class HttpClient:
         self._headers = {
             name: fill_environment(text, environment) for name, text in self._template.headers.items()
         }
-        self._transport = Transport(timeout=target.limits.timeout)
+        secrets = secrets_in(self._template.headers.values(), environment)
+        self._transport = Transport(timeout=target.limits.timeout, secrets=secrets)
         places = set(_places(self._template.body)) | set(_PLACE.findall(self._template.url))
         session = self._template.session
         if session is not None:
-            places |= set(_places(session.body))
+            places |= set(_places(session.body)) | set(_PLACE.findall(session.url))
             if "session" not in places:
                 raise InputError(
                     f"target {target.system!r} declares a session, but its request has no {{session}}"
@@ -37,6 +39,7 @@ class HttpClient:
             raise InputError(
                 f"target {target.system!r}: the request body has neither {{message}} nor {{messages}}"
             )
+        _check_fields(target, places)
         self._capabilities = Capabilities(
             system_prompt="system" in places,
             history="messages" in places or session is not None,
@@ -70,14 +73,14 @@ class HttpClient:
         values = _values(request)
         body = None if session.body is None else _fill(session.body, values)
         answer = await self._transport.send(
-            session.method, _fill(session.url, values), headers=self._headers, body=body
+            session.method, _fill_url(session.url, values), headers=self._headers, body=body
         )
         return str(_at(answer, session.id))
 
     async def reply(self, request: Request) -> Reply:
         """What stands at the template's reply path."""
         values = _values(request)
-        url = _fill(self._template.url, values)
+        url = _fill_url(self._template.url, values)
         body = _fill(self._template.body, values)
         answer = await self._transport.send(self._template.method, url, headers=self._headers, body=body)
         text = _at(answer, self._template.reply)
@@ -88,6 +91,19 @@ class HttpClient:
     async def close(self) -> None:
         """Close all connections."""
         await self._transport.close()
+
+
+def _check_fields(target: Target, places: set[str]) -> None:
+    """Refuse a delivery by a request field that no request has, where there are others."""
+    there = sorted(place.removeprefix("field:") for place in places if place.startswith("field:"))
+    for factor in ("context", "persona"):
+        delivery: Delivery = getattr(target.delivery, factor)
+        name = delivery.field or factor
+        if there and delivery.how in ("request_field", "profile") and name not in there:
+            raise InputError(
+                f"target {target.system!r}: the {factor} is delivered in the field {name!r}, but the request has only "
+                + ", ".join(f"{{field:{field}}}" for field in there)
+            )
 
 
 def _values(request: Request) -> dict[str, Any]:
@@ -114,6 +130,11 @@ def _fill(template: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(template, dict):
         return {name: _fill(entry, values) for name, entry in template.items()}  # pyright: ignore[reportUnknownVariableType]
     return template
+
+
+def _fill_url(template: str, values: Mapping[str, Any]) -> str:
+    """An address with its places filled, so that no value can change its other parts."""
+    return _PLACE.sub(lambda found: quote(str(values.get(found[1], "")), safe=""), template)
 
 
 def _places(template: Any) -> list[str]:

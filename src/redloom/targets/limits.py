@@ -61,15 +61,14 @@ class Pace:
         self._clock = clock
         self._next = 0.0
 
-    async def wait(self) -> None:
-        """Wait for this request's moment."""
+    def take(self) -> float:
+        """Take the next moment for a request; gives the seconds until it comes."""
         if not self._gap:
-            return
+            return 0.0
         now = self._clock()
         moment = max(now, self._next)
         self._next = moment + self._gap
-        if moment > now:
-            await asyncio.sleep(moment - now)
+        return moment - now
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from redloom.domain.target import Target
 from redloom.errors import (
     BlockedError,
     MalformedError,
+    RateLimitedError,
     RejectedError,
     SetupError,
     UnavailableError,
@@ -31,8 +32,9 @@ class OpenAIClient:
         if urlsplit(self._base).scheme not in ("http", "https"):
             raise SetupError(f"base URL {self._base!r}: expected one that starts with http:// or https://")
         self._url = self._base + "/chat/completions"
-        self._headers = _headers(target, self._base, environment)
-        self._transport = Transport(timeout=target.limits.timeout)
+        key = _key(target, self._base, environment)
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._transport = Transport(timeout=target.limits.timeout, secrets=[key] if key else ())
         self._fixed = _fixed(target, model)
 
     @property
@@ -56,7 +58,7 @@ class OpenAIClient:
                 )
                 raise SetupError(f"{self._base} refuses {where}: {error}") from error
             return f"{self._base} answers; it lists no models"
-        except MalformedError:
+        except (MalformedError, RateLimitedError):
             return f"{self._base} answers; it lists no models"
         names = _model_names(answer)
         if not names or self._model in names:
@@ -111,12 +113,11 @@ def _probe() -> Request:
 PROBE = _probe()
 
 
-def _headers(target: Target, base: str, environment: Mapping[str, str]) -> dict[str, str]:
+def _key(target: Target, base: str, environment: Mapping[str, str]) -> str | None:
+    """The key, where one is named; OpenAI itself always wants one."""
     if target.key_env is not None:
-        return {"Authorization": f"Bearer {key_from(environment, target.key_env)}"}
-    if base == DEFAULT_URL:
-        return {"Authorization": f"Bearer {key_from(environment, DEFAULT_KEY)}"}
-    return {}
+        return key_from(environment, target.key_env)
+    return key_from(environment, DEFAULT_KEY) if base == DEFAULT_URL else None
 
 
 def _fixed(target: Target, model: str) -> dict[str, Any]:
@@ -143,7 +144,8 @@ def _read(answer: Any, url: str) -> Reply:
         choice = answer["choices"][0]
         message, reason = choice["message"], choice.get("finish_reason")
         text = message.get("content") or message.get("refusal") or ""
-        usage: dict[str, Any] = answer.get("usage") or {}
+        usage = answer.get("usage")
+        counts: dict[str, Any] = usage if isinstance(usage, dict) else {}
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise MalformedError(f"{url} answered without choices[0].message") from error
     if reason == "content_filter":
@@ -152,7 +154,12 @@ def _read(answer: Any, url: str) -> Reply:
         raise MalformedError(f"{url} answered content that is not text")
     return Reply(
         text=text,
-        finish_reason=reason,
-        tokens_in=usage.get("prompt_tokens"),
-        tokens_out=usage.get("completion_tokens"),
+        finish_reason=reason if isinstance(reason, str) else None,
+        tokens_in=_count(counts.get("prompt_tokens")),
+        tokens_out=_count(counts.get("completion_tokens")),
     )
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens, where it is one that can be stored."""
+    return value if type(value) is int and 0 <= value < 2**53 else None

@@ -69,13 +69,14 @@ class Patience:
         """
         tried = 0
         while True:
-            if self.stop.asked:
-                raise Stopped
-            self.meter.check()
             await self.gate.enter()
             slowed = False
             try:
-                await self.pace.wait()
+                if wait := self.pace.take():
+                    await self._sleep(wait)
+                if self.stop.asked:
+                    raise Stopped
+                self.meter.check()
                 tried += 1
                 tries.requests += 1
                 self.meter.requests += 1

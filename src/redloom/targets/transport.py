@@ -7,7 +7,7 @@ import email.utils
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import aiohttp
@@ -25,14 +25,16 @@ from redloom.errors import (
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_CONNECTIONS = 1024
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _FILTERS = ("content_filter", "content_policy_violation", "content_management_policy")
 
 
 class Transport:
     """JSON requests over one pool of connections; made inside a running event loop."""
 
-    def __init__(self, *, timeout: float) -> None:
-        """``timeout`` is in seconds for one whole request."""
+    def __init__(self, *, timeout: float, secrets: Iterable[str] = ()) -> None:
+        """``timeout`` is in seconds for one whole request; ``secrets`` are taken out of what errors quote."""
+        self._secrets = tuple(secret.encode() for secret in secrets)
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 15))
         self._session: aiohttp.ClientSession | None = None
 
@@ -43,7 +45,7 @@ class Transport:
             async with self._open().request(method, url, data=data, headers=headers) as answer:
                 content = await _content(answer)
                 if answer.status >= 400:
-                    raise failure(url, answer.status, content, answer.headers)
+                    raise failure(url, answer.status, self._without_secrets(content), answer.headers)
         except TimeoutError as error:
             raise UnavailableError(f"{url} did not answer within {self._timeout.total:g} s") from error
         except aiohttp.InvalidURL as error:
@@ -60,6 +62,11 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)
+
+    def _without_secrets(self, content: bytes) -> bytes:
+        for secret in self._secrets:
+            content = content.replace(secret, b"***")
+        return content
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -121,12 +128,21 @@ def key_from(environment: Mapping[str, str], name: str) -> str:
     key = environment.get(name, "").strip()
     if not key:
         raise SetupError(f"the environment variable {name} with the key is not set; set it and try again")
+    if not key.isprintable():
+        raise SetupError(
+            f"the environment variable {name} holds more than one line, so it is no key; set it again"
+        )
     return key
 
 
 def fill_environment(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """``${NAME}`` replaced by the environment variable; raises SetupError for one that is not set."""
-    return re.sub(r"\$\{(\w+)\}", lambda found: key_from(environment, found[1]), text)
+    return _VARIABLE.sub(lambda found: key_from(environment, found[1]), text)
+
+
+def secrets_in(texts: Iterable[str], environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What :func:`fill_environment` puts into these texts."""
+    return [key_from(environment, name) for text in texts for name in _VARIABLE.findall(text)]
 
 
 def _message(content: bytes) -> str:

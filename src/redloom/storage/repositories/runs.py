@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from redloom.domain.interaction import Interaction, Turn
-from redloom.domain.run import RunSpec, RunState
+from redloom.domain.run import RunSpec, RunState, Used
 from redloom.storage.mapping import to_turn
 from redloom.storage.tables import attempt, interaction, run, turn
 
@@ -40,10 +40,8 @@ class StoredAttempt:
     arm: str
     index: int
     state: str
-    tries: int
-    requests: int
+    used: Used
     interaction: bytes | None
-    cost: float | None
     error: str | None
     ended_by: str | None
 
@@ -124,21 +122,10 @@ class Runs:
 
     def spent(self, run_id: int) -> Spent:
         """Requests, tokens and money so far."""
-        attempts = sa.select(
-            sa.func.coalesce(sa.func.sum(attempt.c.requests), 0),
-            sa.func.coalesce(sa.func.sum(attempt.c.cost), 0.0),
-        ).where(attempt.c.run_id == run_id)
-        requests, cost = self._connection.execute(attempts).one()
-        tokens = (
-            sa.select(
-                sa.func.coalesce(sa.func.sum(turn.c.tokens_in), 0),
-                sa.func.coalesce(sa.func.sum(turn.c.tokens_out), 0),
-            )
-            .join_from(turn, interaction, turn.c.interaction == interaction.c.id)
-            .where(interaction.c.run_id == run_id)
-        )
-        tokens_in, tokens_out = self._connection.execute(tokens).one()
-        return Spent(requests, tokens_in, tokens_out, cost)
+        columns = (attempt.c.requests, attempt.c.tokens_in, attempt.c.tokens_out, attempt.c.cost)
+        query = sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))
+        row: Any = self._connection.execute(query.where(attempt.c.run_id == run_id)).one()
+        return Spent(requests=row[0], tokens_in=row[1], tokens_out=row[2], cost=float(row[3]))
 
     def interactions(self, ids: Iterable[bytes]) -> dict[bytes, Interaction]:
         """The conversations with these ids (at most some hundreds at a time), turns first to last."""
@@ -191,16 +178,19 @@ def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRun:
 
 
 def _attempt(row: sa.Row[*tuple[Any, ...]]) -> StoredAttempt:
-    interaction_id = None if row.interaction is None else bytes(row.interaction)
     return StoredAttempt(
-        row.stimulus,
-        row.arm,
-        row.attempt_index,
-        row.state,
-        row.tries,
-        row.requests,
-        interaction_id,
-        row.cost,
-        row.error,
-        row.ended_by,
+        stimulus=row.stimulus,
+        arm=row.arm,
+        index=row.attempt_index,
+        state=row.state,
+        used=Used(
+            tries=row.tries,
+            requests=row.requests,
+            tokens_in=row.tokens_in,
+            tokens_out=row.tokens_out,
+            cost=row.cost,
+        ),
+        interaction=None if row.interaction is None else bytes(row.interaction),
+        error=row.error,
+        ended_by=row.ended_by,
     )

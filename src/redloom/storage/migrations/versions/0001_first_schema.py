@@ -179,6 +179,8 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("tokens_in", sa.Integer(), nullable=False),
+        sa.Column("tokens_out", sa.Integer(), nullable=False),
         sa.Column("interaction", sa.LargeBinary(length=16), nullable=True),
         sa.Column("cost", sa.Float(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),

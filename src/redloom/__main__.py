@@ -1,0 +1,5 @@
+"""``python -m redloom``."""
+
+from redloom.cli import main
+
+main()
