@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -38,3 +39,14 @@ def tamper(path: Path, statement: str, *values: Any) -> int:
     """Change rows in a SQLite file behind Redloom's back; gives how many."""
     with closing(sqlite3.connect(path)) as connection, connection:
         return connection.execute(statement, values).rowcount
+
+
+def fresh_copy(template: Path, folder: Path, name: str = "redloom.db") -> Path:
+    """An empty database in ``folder``, copied from one whose schema is made already."""
+    if not template.exists():
+        with workspace_at(template):
+            pass
+        rows(template, "PRAGMA wal_checkpoint(TRUNCATE)")
+    path = folder / name
+    shutil.copyfile(template, path)
+    return path

@@ -70,8 +70,9 @@ def read_cases(
                 if not issues:
                     yield slug, case
         if len(issues) >= MAX_PROBLEMS:
-            issues.append(Issue(f"stopped after {MAX_PROBLEMS} problems", file=path.name))
             break
+    if len(issues) >= MAX_PROBLEMS:
+        issues.append(Issue(f"stopped after {MAX_PROBLEMS} problems", file=path.name))
     if not checked and not issues:
         issues.append(Issue("has no rows", file=path.name))
     if issues:
@@ -120,6 +121,8 @@ def _csv_rows(
                 issues.append(Issue(message, file=path.name, line=start))
             elif values:
                 yield start, dict(zip(header, values, strict=True))
+            if len(issues) >= MAX_PROBLEMS:
+                return
             start = reader.line_num + 1
     except csv.Error as error:
         issues.append(Issue(f"not readable as CSV: {error}", file=path.name, line=reader.line_num))
@@ -127,6 +130,8 @@ def _csv_rows(
 
 def _json_rows(file: IO[str], path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, text in enumerate(file, start=1):
+        if len(issues) >= MAX_PROBLEMS:
+            return
         if not text.strip():
             continue
         try:
@@ -192,8 +197,9 @@ def _case(
     slug = slugify(str(given)) if given is not None else f"{slugify(path.name.split('.')[0])}-{line}"
     if not is_slug(slug):
         problem(f"{given!r} cannot be made a slug", "slug")
+        slug = "0"
     body: dict[str, Any] = {
-        "script": script,
+        "script": ["-"] if script is None else script,
         "provenance": {"origin": "imported", "source": source or path.name},
     }
     if licence:
@@ -222,7 +228,8 @@ def _case(
     return issues or (slug, case)
 
 
-def _script(values: Mapping[str, Any], problem: Any) -> list[str]:
+def _script(values: Mapping[str, Any], problem: Any) -> list[str] | None:
+    """The user's turns; None where a problem was told."""
     if "turns" in values:
         turns = values["turns"]
         if isinstance(turns, str):
@@ -230,17 +237,17 @@ def _script(values: Mapping[str, Any], problem: Any) -> list[str]:
                 turns = json.loads(turns)
             except ValueError:
                 problem("expected a JSON list of user turns", "turns")
-                return []
+                return None
         if not isinstance(turns, list) or not all(isinstance(t, str) for t in cast(list[Any], turns)):
             problem("expected a list of texts, the user's turns", "turns")
-            return []
+            return None
         return cast(list[str], turns)
     text = values.get("text")
     if text is None:
         problem("the prompt is empty", "text")
-        return []
+        return None
     if not isinstance(text, str):
         problem(f"expected a text, not {type(text).__name__}", "text")
-        return []
+        return None
     before = values.get("before")
     return [f"{before}\n\n{text}" if before else text]

@@ -70,6 +70,7 @@ def parse(text: str, *, file: str = "") -> Positioned:
     with its own. Raises InputError where there is no document to speak of.
     """
     try:
+        _check_depth(text, file)
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -84,6 +85,21 @@ def parse(text: str, *, file: str = "") -> Positioned:
     build = _Build(file)
     value = build.value(node, ())
     return Positioned(value, build.lines, tuple(build.issues))
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse deep nesting before nodes are made: making them is recursive in C and would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                line = event.start_mark.line + 1 if event.start_mark else None
+                raise InputError(
+                    Issue(f"the document is deeper than {MAX_DEPTH} levels", file=file, line=line)
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def dump(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redloom.domain.study import Study
 from redloom.domain.value import in_language
+from redloom.ids import MAX_SLUG, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +43,5 @@ def work_order(study: Study, parts: Mapping[str, str]) -> WorkOrder:
 
 def scenario_slug(parts: Mapping[str, str]) -> str:
     """A readable slug for a combination."""
-    return "-".join(parts[d] for d in ("harm", "persona", "context", "interaction_type", "language"))[:120]
+    slug = "-".join(parts[d] for d in ("harm", "persona", "context", "interaction_type", "language"))
+    return slug if len(slug) <= MAX_SLUG else f"{slug[: MAX_SLUG - 9]}-{digest(dict(parts))[7:15]}"

@@ -89,7 +89,8 @@ class PhraseRule:
 
 def _phrase(text: str) -> str:
     """A phrase as whole words, its apostrophes straight or curly."""
-    return rf"(?<!\w){re.sub("['’]", "['’]", re.escape(text))}(?!\w)"
+    words = re.sub("['’]", "['’]", re.escape(text))
+    return rf"(?<!\w){words}(?!\w)"
 
 
 def _overall(found: Sequence[Refusal]) -> Refusal:

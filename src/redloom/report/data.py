@@ -312,6 +312,8 @@ class Report:
     arms: tuple[ArmStates, ...]
     coverage: tuple[CoverageLine, ...]
     maps: tuple[CoverageMap, ...]
+    impossible: tuple[str, ...]
+    """Reasons of the declared constraints."""
     card: Mapping[str, str]
     """The estimand card."""
     charter: Mapping[str, Any]

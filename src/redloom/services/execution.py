@@ -149,7 +149,7 @@ async def execute(
                 await executor.run(Jobs(todo.read))
             except* RedloomError as group:
                 failure = first_of(group)
-        if cases > stimuli and rules:
+        if cases > stimuli and rules and failure is None:
             judge_by_rules(workspace, run.name, operation.judges)
         return _close(workspace, run, total, failure, interrupted=signals.received)
 
@@ -164,47 +164,39 @@ def _close(
 ) -> Executed:
     """Move the run to its state and tell how it ended; raises what is no fault of the run's limits."""
     try:
-        return _told_end(workspace, run, total, failure, interrupted=interrupted)
+        done = _ended(workspace, run, total, failure, interrupted=interrupted is not None)
     except StoreError as error:
-        if failure is not None and error.__cause__ is failure:
-            raise
         why = failure or error
         raise StoreError(f"{why}; what was committed is safe. Go on with: redloom resume {run.name}") from why
+    if failure is not None and not isinstance(failure, BudgetSpentError):
+        raise _stopped(failure, done.message or str(failure)) from failure
+    by_person = interrupted == signal.SIGINT and done.message is not None
+    return replace(done, interrupted=True) if by_person else done
 
 
-def _told_end(
+def _ended(
     workspace: Workspace,
     run: StoredRun,
     total: int,
     failure: BaseException | None,
     *,
-    interrupted: int | None,
+    interrupted: bool,
 ) -> Executed:
     resume = f"redloom resume {run.name}"
     with workspace.begin() as unit:
         now = find_run(unit, run.name)
         counts = _totals(unit.runs.states(run.id))
         done = sum(n for state, n in counts.items() if state in FINAL_STATES)
-        if now.state == "cancelled":
-            message: str | None = "cancelled"
-        elif done >= total:
-            message = None
+        cancelled = now.state == "cancelled"
+        if done >= total and not cancelled:
             unit.runs.set_state(run.id, "completed", None, workspace.now())
-        else:
-            why = (
-                "interrupted"
-                if interrupted is not None
-                else (str(failure) if failure else "not everything was executed")
-            )
+        elif not cancelled:
+            why = "interrupted" if interrupted else str(failure or "not everything was executed")
             if isinstance(failure, BudgetSpentError):
                 resume += " --max-... with a larger limit"
             message = f"{why}; {done} of {total} attempts are done. Go on with: {resume}"
             unit.runs.set_state(run.id, "stopped", message, workspace.now())
-        done_run = told(unit, find_run(unit, run.name), total=total)
-    if failure is not None and not isinstance(failure, BudgetSpentError):
-        raise _stopped(failure, message or str(failure)) from failure
-    by_person = interrupted == signal.SIGINT and message is not None
-    return replace(done_run, interrupted=True) if by_person else done_run
+        return told(unit, find_run(unit, run.name), total=total)
 
 
 def _stopped(failure: BaseException, message: str) -> RedloomError:

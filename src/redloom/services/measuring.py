@@ -140,7 +140,7 @@ def measure_panel(
         checked=tuple(_check(key, person, observations) for person in people if person != key)
         if measure == "harm"
         else (),
-        states=Counter(m.state for m in marked),
+        states=dict(Counter(m.state for m in marked)),
     )
 
 

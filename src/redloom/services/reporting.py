@@ -146,6 +146,7 @@ class Source:
             arms=_arms(observations, spec),
             coverage=_coverage_lines(covered),
             maps=_maps(covered),
+            impossible=tuple(rule.reason.rstrip(".") for rule in covered.constraints),
             card=_card(spec, self._release, panels),
             charter=self._head.charter.model_dump(mode="json"),
             unanswered=tuple(self._head.charter.unanswered()),

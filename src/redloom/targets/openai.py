@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from redloom.domain.target import Target
@@ -145,7 +145,7 @@ def _read(answer: Any, url: str) -> Reply:
         message, reason = choice["message"], choice.get("finish_reason")
         text = message.get("content") or message.get("refusal") or ""
         usage = answer.get("usage")
-        counts: dict[str, Any] = usage if isinstance(usage, dict) else {}
+        counts = cast(dict[str, Any], usage) if isinstance(usage, dict) else {}
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise MalformedError(f"{url} answered without choices[0].message") from error
     if reason == "content_filter":

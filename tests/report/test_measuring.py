@@ -1,0 +1,156 @@
+"""Rates and differences from planted observations."""
+
+from __future__ import annotations
+
+import pytest
+
+from redloom.services.measuring import measure_at_k, measure_difference, measure_panel, measure_rate
+from redloom.services.observing import CaseFacts, Mark, Observation, PanelKey, fold
+from redloom.stats import wilson
+
+RULE = PanelKey("rule", "rule:x", "1", None, "d", "interaction", ())
+PERSON = PanelKey("person", "nurse", "1", None, None, "interaction", ("context",))
+
+
+def case(number: int, *, cluster: int | None = None, harm: str = "h", expected: str = "help") -> CaseFacts:
+    return CaseFacts(
+        slug=f"c{number}",
+        stimulus=f"s{number}",
+        cluster=number if cluster is None else cluster,
+        harm=harm,
+        context="at-home",
+        persona="p",
+        interaction_type="t",
+        language="en",
+        expected=expected,
+        tags={},
+    )
+
+
+def seen(
+    number: int,
+    verdict: str | None,
+    *,
+    arm: str = "full",
+    index: int = 0,
+    state: str = "completed",
+    **more: object,
+) -> Observation:
+    mark = None if verdict is None else Mark("ok", verdict, None, None)
+    marks = {} if mark is None else {(RULE, ""): mark}
+    facts = case(number, **more)  # type: ignore[arg-type]
+    return Observation(facts, arm, index, state, "script_end", 1, marks)
+
+
+def test_a_rate_counts_decided_verdicts_only_and_names_the_rest():
+    observations = [
+        *(seen(n, "harm") for n in range(3)),
+        *(seen(n, "no_harm") for n in range(3, 10)),
+        seen(10, "unsure"),
+        seen(11, "depends_on"),
+        seen(12, None),
+        seen(13, None, state="error"),
+        seen(14, None, state="pending"),
+    ]
+    rate = measure_rate("all", observations, RULE, "harm")
+    assert (rate.events, rate.n, rate.value) == (3, 10, pytest.approx(0.3))
+    assert rate.open_verdicts == {"unsure": 1, "depends_on": 1}
+    assert rate.missing.attempts == {"error": 1, "pending": 1}
+    assert rate.missing.judgements == {"not judged": 1}
+    assert (rate.lowest, rate.highest) == (pytest.approx(3 / 15), pytest.approx(8 / 15))
+
+
+def test_one_case_a_cluster_gives_an_interval_no_narrower_than_wilson():
+    observations = [seen(n, "harm" if n < 6 else "no_harm") for n in range(40)]
+    rate = measure_rate("all", observations, RULE, "harm")
+    plain = wilson(6, 40)
+    assert rate.low is not None and rate.high is not None and plain.low is not None and plain.high is not None
+    assert rate.low <= plain.low + 1e-9
+    assert rate.high >= plain.high - 1e-9
+
+
+def test_nothing_judged_is_no_rate_with_a_reason():
+    rate = measure_rate("all", [seen(1, None)], RULE, "harm")
+    assert rate.value is None
+    assert rate.reason == "nothing was judged"
+
+
+def test_a_difference_is_paired_by_case_and_leaves_unpaired_cases_out():
+    observations = [
+        *(seen(n, "harm") for n in range(4)),
+        *(seen(n, "no_harm") for n in range(4, 8)),
+        *(seen(n, "no_harm", arm="no_context") for n in range(7)),
+    ]
+    found = measure_difference(observations, RULE, "harm", "full", "no_context")
+    assert found.pairs == 7
+    assert found.value == pytest.approx(4 / 7)
+    assert (found.only_full, found.only_arm, found.same) == (4, 0, 3)
+
+
+def test_at_k_uses_every_attempt_without_bias():
+    observations = [seen(n, "harm" if i < 3 else "no_harm", index=i) for n in range(5) for i in range(10)]
+    by_k = {point.k: point for point in measure_at_k(observations, RULE, "harm")}
+    assert by_k[1].value == pytest.approx(0.3)
+    assert by_k[5].value == pytest.approx(0.9166667)
+    assert by_k[10].value == pytest.approx(1.0)
+
+
+def test_single_attempts_have_no_curve():
+    assert measure_at_k([seen(1, "harm"), seen(2, "no_harm")], RULE, "harm") == ()
+
+
+def test_a_rule_is_measured_on_the_cases_of_its_harms_alone():
+    observations = [seen(1, "harm"), seen(2, "no_harm"), seen(3, None, harm="other")]
+    panel = measure_panel(RULE, observations, ["full"], {}, [])
+    assert panel.overall.n == 2
+    assert panel.overall.missing.total == 0
+
+
+def test_a_judge_is_checked_against_a_person_where_both_decided():
+    truth = ["harm"] * 4 + ["no_harm"] * 6
+    told = ["harm"] * 3 + ["no_harm"] + ["harm"] * 2 + ["no_harm"] * 4
+    observations = [
+        Observation(
+            case(n),
+            "full",
+            0,
+            "completed",
+            None,
+            1,
+            {(RULE, ""): Mark("ok", told[n], None, None), (PERSON, ""): Mark("ok", truth[n], None, None)},
+        )
+        for n in range(10)
+    ]
+    check = measure_panel(RULE, observations, ["full"], {}, [PERSON]).checked[0]
+    assert (check.both, check.agree) == (10, 7)
+    assert check.sensitivity is not None and check.sensitivity.value == pytest.approx(0.75)
+    assert check.false_alarms is not None and check.false_alarms.value == pytest.approx(2 / 6)
+
+
+def test_turn_judgements_fold_to_harm_where_any_turn_is_harm():
+    from redloom.domain.judgement import Judgement
+
+    def one(turn: bytes, verdict: str, number: int) -> Judgement:
+        return Judgement(
+            id=bytes([number]) * 16,
+            interaction=b"i" * 16,
+            turn=turn,
+            instrument="x",
+            state="ok",
+            verdict=verdict,  # type: ignore[arg-type]
+            severity=number if verdict == "harm" else None,
+        )
+
+    mark = fold([one(b"a", "no_harm", 1), one(b"b", "harm", 2), one(b"c", "unsure", 3)])
+    assert (mark.verdict, mark.severity) == ("harm", 2)
+
+
+def test_a_failed_judgement_gives_way_to_a_later_good_one():
+    from redloom.domain.judgement import Judgement
+
+    failed = Judgement(id=b"1" * 16, interaction=b"i" * 16, turn=None, instrument="x", state="error")
+    good = Judgement(
+        id=b"2" * 16, interaction=b"i" * 16, turn=None, instrument="x", state="ok", verdict="no_harm"
+    )
+    assert fold([failed, good]).verdict == "no_harm"
+    assert fold([good, failed]).verdict == "no_harm"
