@@ -65,7 +65,9 @@ class UnknownNameError(InputError):
     """A name that is not there; says the nearest one that is."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
-        super().__init__(unknown(kind, name, known) + (f" {hint}" if hint else ""))
+        message = unknown(kind, name, known)
+        stop = "" if message.endswith("?") else "."
+        super().__init__(f"{message}{stop} {hint}" if hint else message)
 
 
 class ConflictError(InputError):

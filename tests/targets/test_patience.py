@@ -121,10 +121,8 @@ async def test_a_told_pause_is_kept_but_not_for_ever(
 
 
 async def test_untold_pauses_grow_and_stay_bounded(clock: Clock) -> None:
-    pauses: list[float] = []
     asked = patience(clock, tries=20)
-    for tried in range(1, 15):
-        pauses.append(asked._pause(tried, UnavailableError("no")))
+    pauses = [asked._pause(tried, UnavailableError("no")) for tried in range(1, 15)]
     for tried, pause in enumerate(pauses, start=1):
         whole = min(60.0, 0.5 * 2**tried)
         assert whole / 2 <= pause <= whole
@@ -161,8 +159,8 @@ async def test_requests_that_wait_for_a_place_are_not_sent_after_a_stop() -> Non
     asked, target = patience(asyncio.get_running_loop().time, concurrency=2), client()
 
     async def slow(request: Request) -> Reply:
-        asked.stop.ask()
         await asyncio.sleep(0)
+        asked.stop.ask()
         return await target.reply(request)
 
     found = await together(asked, slow, 10)

@@ -26,8 +26,9 @@ for module in (define, create, evaluate, report):
 STOPPED = (StoreError, StoppedError, BudgetSpentError)
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    version: bool = typer.Option(False, "--version", help="Print the version."),
     db: str = typer.Option(
         "", "--db", metavar="URL", help="Database; else REDLOOM_DB, else sqlite:///redloom.db."
     ),
@@ -37,6 +38,11 @@ def options(
     Exit status: 0 done; 1 done, but a checked condition does not hold; 2 bad input; 3 stopped, can be resumed;
     130 interrupted.
     """
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"redloom {installed('redloom')}")
+        raise typer.Exit
     if db:
         os.environ["REDLOOM_DB"] = db
 

@@ -14,7 +14,8 @@ def find_run(unit: UnitOfWork, name: str) -> StoredRun:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UnknownNameError("run", name, [*[run.name for run in unit.runs.all()][:20], "last"])
+        known = [run.name for run in unit.runs.all()][:20]
+        raise UnknownNameError("run", name, [*known, "last"] if known else [])
     raise InputError(f"{len(found)} runs start with {name!r}: {', '.join(run.name for run in found[:8])}")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import cast
 
 from redloom.datasets.selection import sample
@@ -35,6 +36,7 @@ from redloom.targets.limits import Meter
 from redloom.targets.patience import Patience, Stopped
 
 CHUNK = 200
+READ_AHEAD = 64
 REFUSAL = "rule:refusal"
 
 
@@ -302,12 +304,15 @@ class _ModelPlan:
         work = asyncio.Queue[tuple[Work, Instrument, Brief] | None](patience.concurrency * 2)
         message: str | None = None
         failure: BaseException | None = None
-        todo = await asyncio.to_thread(lambda: list(self._todo()))
-        self._tell(len(todo))
+        total = await asyncio.to_thread(lambda: sum(1 for _ in self._todo()))
+        self._tell(total)
+        storing = asyncio.Lock()
+        todo = self._todo()
 
         async def produce() -> None:
-            for one in todo:
-                await work.put(one)
+            while batch := await asyncio.to_thread(lambda: list(islice(todo, READ_AHEAD))):
+                for one in batch:
+                    await work.put(one)
             for _ in range(patience.concurrency):
                 await work.put(None)
 
@@ -315,9 +320,10 @@ class _ModelPlan:
             while (one := await work.get()) is not None:
                 talk, instrument, brief = one
                 made = [found async for found in judge.judge(talk.interaction.turns, brief, instrument)]
-                await asyncio.to_thread(self._store, made, instrument)
+                async with storing:
+                    await asyncio.to_thread(self._store, made, instrument)
                 self._conversations += 1
-                self._tell(len(todo))
+                self._tell(total)
 
         try:
             async with asyncio.TaskGroup() as workers:
@@ -328,6 +334,8 @@ class _ModelPlan:
             message = f"stopped: {first_of(group)}; call judge again to go on"
         except* RedloomError as group:
             failure = first_of(group)
+        finally:
+            todo.close()
         if failure is not None:
             raise failure
         return Judged(self._run.name, self._options.judge, self._states, self._conversations, message)
@@ -336,7 +344,7 @@ class _ModelPlan:
         if self._options.on_progress is not None:
             self._options.on_progress(self._conversations, total)
 
-    def _todo(self) -> Iterator[tuple[Work, Instrument, Brief]]:
+    def _todo(self) -> Generator[tuple[Work, Instrument, Brief]]:
         """What is left to judge; a conversation that cases share comes once for each instrument."""
         found: set[tuple[bytes, str]] = set()
         with self._workspace.begin() as unit:

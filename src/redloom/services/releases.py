@@ -27,7 +27,7 @@ from redloom.domain.rendering import Frames
 from redloom.domain.scenario import Scenario
 from redloom.domain.study import Constraint, StudyHead, space
 from redloom.domain.value import Definition
-from redloom.errors import InputError, Issue, unknown
+from redloom.errors import InputError, Issue, StoreError, unknown
 from redloom.ids import digest, is_slug
 from redloom.services.cases import statuses
 from redloom.services.finding import get_release
@@ -35,7 +35,7 @@ from redloom.services.studies import load_study
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion
 from redloom.storage.repositories.definitions import Definitions
-from redloom.storage.repositories.releases import StoredRelease
+from redloom.storage.repositories.releases import Releases, StoredRelease
 from redloom.storage.unit_of_work import UnitOfWork
 
 REVIEWED: frozenset[CaseStatus] = frozenset({"accepted"})
@@ -266,36 +266,45 @@ def verify_release(workspace: Workspace, study: str, version: str) -> Verified:
     problems: list[str] = []
     with workspace.begin() as unit:
         release = get_release(unit, study, version)
-        releases = unit.releases(study)
-        manifest = release.manifest
-        everything = releases.definitions(release.id)
-        head = everything.pop(("study", study), None)
-        if not isinstance(head, StudyHead) or head.content_digest() != manifest.study_head:
-            problems.append("the charter, protocol or constraints are not what was frozen")
-        found = {
-            f"{kind}/{slug}": definition.content_digest() for (kind, slug), definition in everything.items()
-        }
-        keys = sorted(found.keys() | manifest.definitions.keys())
-        changed = [key for key in keys if found.get(key) != manifest.definitions.get(key)]
-        problems += [f"{key} is not what was frozen" for key in changed]
-        facts = sorted(digest([f.kind, f.about, f.body, f.author]) for f in releases.facts(release.id))
-        if tuple(facts) != manifest.facts:
-            problems.append("the pinned acts are not what was frozen")
-        leaves: list[bytes] = []
-        if not problems:
-            frames, closed = Frames(everything), closures(everything)
-            for released, case in releases.cases(release.id):
-                leaves.append(leaf(released, release.salt))
-                under = [closed[(reference.kind, reference.slug)] for reference in case.references()]
-                content = case.content_digest()
-                right = (content, closure_digest(content, under), frames.stimulus(case))
-                if right != (released.content, released.closure, released.stimulus):
-                    problems.append(f"case {released.slug} is not what was frozen")
-            if merkle_root(leaves) != manifest.merkle_root:
-                problems.append("the root over the cases is not what was frozen")
-        if manifest.digest() != release.digest:
-            problems.append("the manifest is not what was frozen")
-    return Verified(study, version, release.digest, manifest.cases, tuple(problems))
+        try:
+            problems.extend(_differences(unit.releases(study), release))
+        except StoreError as error:  # a row that cannot be read any more
+            problems.append(str(error))
+    return Verified(study, version, release.digest, release.manifest.cases, tuple(problems))
+
+
+def _differences(releases: Releases, release: StoredRelease) -> Iterator[str]:
+    """What is not as it was frozen; the cases are looked at where all under them is right."""
+    manifest = release.manifest
+    if manifest.digest() != release.digest:
+        yield "the manifest is not what was frozen"
+    everything = releases.definitions(release.id)
+    head = everything.pop(("study", manifest.study), None)
+    right = isinstance(head, StudyHead) and head.content_digest() == manifest.study_head
+    if not right:
+        yield "the charter, protocol or constraints are not what was frozen"
+    found = {f"{kind}/{slug}": definition.content_digest() for (kind, slug), definition in everything.items()}
+    for key in sorted(found.keys() | manifest.definitions.keys()):
+        if found.get(key) != manifest.definitions.get(key):
+            right = False
+            yield f"{key} is not what was frozen"
+    facts = sorted(digest([f.kind, f.about, f.body, f.author]) for f in releases.facts(release.id))
+    if tuple(facts) != manifest.facts:
+        right = False
+        yield "the pinned acts are not what was frozen"
+    if not right:
+        return
+    frames, closed = Frames(everything), closures(everything)
+    leaves: list[bytes] = []
+    for released, case in releases.cases(release.id):
+        leaves.append(leaf(released, release.salt))
+        if case.content_digest() != released.content or (released.closure, released.stimulus) != (
+            closure_digest(released.content, [closed[(r.kind, r.slug)] for r in case.references()]),
+            frames.stimulus(case),
+        ):
+            yield f"case {released.slug} is not what was frozen"
+    if merkle_root(leaves) != manifest.merkle_root:
+        yield "the root over the cases is not what was frozen"
 
 
 @dataclass(frozen=True, slots=True)

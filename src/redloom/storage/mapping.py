@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Judgement
 from redloom.domain.study import COLLECTIONS, KINDS, StudyHead
-from redloom.domain.value import Definition
+from redloom.domain.value import Definition, Value
+from redloom.errors import StoreError
 from redloom.storage.types import json_text
+
+V = TypeVar("V", bound=Value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +50,22 @@ class StoredFact:
     why: str
 
 
-def to_definition(kind: str, body: Mapping[str, Any], beside: Mapping[str, Any] | None = None) -> Definition:
-    """The definition that a stored body stands for."""
+def to_definition(
+    kind: str, slug: str, body: Mapping[str, Any], beside: Mapping[str, Any] | None = None
+) -> Definition:
+    """The definition that a stored body stands for. Raises StoreError where it stands for none."""
     model: type[Definition] = StudyHead if kind == "study" else COLLECTIONS[KINDS[kind]]
-    return model.model_validate({**body, **(beside or {})})
+    return to_value(model, body if beside is None else {**body, **beside}, what=f"{kind} {slug}")
+
+
+def to_value(model: type[V], body: Any, *, what: str) -> V:
+    """The value that a stored body stands for. Raises StoreError where it stands for none."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise StoreError(
+            f"{what} as the database holds it cannot be read; it was changed from outside"
+        ) from error
 
 
 def to_version(row: sa.Row[*tuple[Any, ...]]) -> StoredVersion:
@@ -61,7 +77,7 @@ def to_version(row: sa.Row[*tuple[Any, ...]]) -> StoredVersion:
         slug=row.slug,
         number=row.number,
         digest=row.digest,
-        definition=to_definition(row.kind, row.body),
+        definition=to_definition(row.kind, row.slug, row.body),
         author=row.author,
         origin=row.origin,
         why=row.why,

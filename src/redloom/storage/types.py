@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
+from redloom.errors import StoreError
+
 
 def digest_bytes(digest: str) -> bytes:
     """The 32 bytes of ``sha256:...``."""
@@ -43,7 +45,14 @@ class Json(TypeDecorator[Any]):
         return None if value is None else json_text(value)
 
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
-        return None if value is None else json.loads(value)
+        if value is None:
+            return None
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise StoreError(
+                "the database holds a value that is not JSON; it was changed from outside"
+            ) from error
 
 
 class Moment(TypeDecorator[datetime.datetime]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.storage.bulk import BulkInsert
@@ -28,11 +29,12 @@ class Judgements:
         if known is not None:
             return known
         body = found.model_dump(mode="json")
-        key = self._connection.execute(
-            instrument.insert().values(digest=digest, body=body)
-        ).inserted_primary_key
-        assert key is not None
-        return key[0]
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(instrument.insert().values(digest=digest, body=body))
+        except exc.IntegrityError:
+            pass  # another process was first
+        return self._connection.execute(query).scalar_one()
 
     def add(self, judgements: Iterable[Judgement], numbers: dict[str, int]) -> None:
         """Store judgements; ``numbers`` are the instruments' by digest."""

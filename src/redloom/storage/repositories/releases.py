@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
 from redloom.domain.value import Definition
-from redloom.storage.mapping import StoredFact, to_definition, to_fact
+from redloom.storage.mapping import StoredFact, to_definition, to_fact, to_value
 from redloom.storage.tables import (
     definition,
     definition_version,
@@ -141,7 +141,7 @@ class Releases:
         if distinct:
             query = query.where(release_case.c.first)
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
-            yield _released(row), Case.model_validate(row.body)
+            yield _released(row), to_value(Case, row.body, what=f"case {row.slug}")
 
     def definitions(self, release_id: int) -> dict[tuple[str, str], Definition]:
         """(kind, slug) -> every definition under the cases, with the acts that were pinned."""
@@ -161,7 +161,7 @@ class Releases:
             if act.kind in ("dissent", "endorsements"):
                 beside.setdefault(act.definition_id, {}).setdefault(act.kind, []).append(act.body)
         return {
-            (row.kind, row.slug): to_definition(row.kind, row.body, beside.get(row.id))
+            (row.kind, row.slug): to_definition(row.kind, row.slug, row.body, beside.get(row.id))
             for row in self._connection.execute(query)
         }
 
@@ -200,7 +200,7 @@ def _add(seen: set[str], key: str) -> bool:
 
 
 def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRelease:
-    manifest = Manifest.model_validate(row.manifest)
+    manifest = to_value(Manifest, row.manifest, what=f"the manifest of release {row.version}")
     return StoredRelease(row.id, row.version, row.digest, manifest, bytes(row.salt), row.created_at)
 
 
