@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +51,8 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    hold: threading.Event | None = None
+    """Nothing is answered before it is set."""
     cut_off: bool = False
     """The connection is dropped in the middle of the body."""
 
@@ -108,6 +114,8 @@ class Loopback:
         answer = self.answer(received)
         if answer.delay:
             await asyncio.sleep(answer.delay)
+        while answer.hold is not None and not answer.hold.is_set():
+            await asyncio.sleep(0.005)
         content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         if answer.cut_off:
             half = web.StreamResponse(
@@ -351,3 +359,24 @@ def change(folder: Path, statement: str) -> None:
         connection.commit()
     finally:
         connection.close()
+
+
+def command(folder: Path, *arguments: str, before: str = "") -> subprocess.Popen[str]:
+    """A ``redloom`` command in a process of its own; ``before`` is Python that runs first."""
+    code = f"{before}\nfrom redloom.cli import main\nmain()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={**os.environ, "REDLOOM_DB": "sqlite:///redloom.db", "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)

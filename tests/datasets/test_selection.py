@@ -9,7 +9,9 @@ _slugs = st.lists(st.text(max_size=5), max_size=40, unique=True)
 
 
 @given(_slugs, st.integers(0, 50), st.integers(), st.randoms(use_true_random=False))
-def test_a_sample_does_not_depend_on_the_order(slugs: list[str], size: int, seed: int, random: object) -> None:
+def test_a_sample_does_not_depend_on_the_order(
+    slugs: list[str], size: int, seed: int, random: object
+) -> None:
     drawn = sample(slugs, size=size, seed=seed)
     shuffled = list(slugs)
     random.shuffle(shuffled)  # type: ignore[attr-defined]

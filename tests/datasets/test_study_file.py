@@ -7,10 +7,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-from helpers_create.generated import documents
-from helpers_create.small import DOCUMENT, set_at, small_document, small_study, to_study, write_document
 from hypothesis import HealthCheck, given, settings
 
+from helpers_create.generated import documents
+from helpers_create.small import DOCUMENT, set_at, small_document, small_study, to_study, write_document
 from redloom.datasets.study_file import TOP_LEVEL, read_study, study_schema, write_study
 from redloom.domain.study import Study
 from redloom.errors import InputError, Issue
@@ -45,7 +45,9 @@ def test_a_file_says_what_the_document_says(tmp_path: Path) -> None:
     assert found.base == {}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(documents())
 def test_any_study_comes_back_from_its_file(tmp_path_factory: pytest.TempPathFactory, document: Any) -> None:
     study = to_study(document)
@@ -76,26 +78,66 @@ def test_a_written_file_carries_the_digests_it_was_written_from(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "line", "path", "message"),
     [
-        ("study: s\n  title: [x\n", 2, "", "not readable as YAML: mapping values are not allowed in this context"),
+        (
+            "study: s\n  title: [x\n",
+            2,
+            "",
+            "not readable as YAML: mapping values are not allowed in this context",
+        ),
         ("", None, "", "expected a mapping with 'study', 'title', 'languages', ..."),
         ("- a\n- b\n", None, "", "expected a mapping with 'study', 'title', 'languages', ..."),
         ("just text", None, "", "expected a mapping with 'study', 'title', 'languages', ..."),
         (HEAD + "title: U\n", 4, "title", "'title' stands here a second time; the first is in line 2"),
         (HEAD + "persnas: {}\n", 4, "", "unknown key 'persnas'; did you mean 'personas'?"),
         (HEAD + "zzz: {}\n", 4, "", f"unknown key 'zzz'; expected one of {', '.join(TOP_LEVEL)}"),
-        (HEAD + "charter:\n  purpse: x\n", 5, "charter.purpse", "unknown field 'purpse'; did you mean 'purpose'?"),
+        (
+            HEAD + "charter:\n  purpse: x\n",
+            5,
+            "charter.purpse",
+            "unknown field 'purpse'; did you mean 'purpose'?",
+        ),
         (HEAD + "contexts: [a]\n", 4, "contexts", "expected a mapping of slug to fields"),
-        (HEAD + "contexts:\n  a b: {}\n", 5, "contexts", "'a b' is not a slug: letters, digits, '-', '_' and '.'"),
+        (
+            HEAD + "contexts:\n  a b: {}\n",
+            5,
+            "contexts",
+            "'a b' is not a slug: letters, digits, '-', '_' and '.'",
+        ),
         ("study: a b\ntitle: T\nlanguages: [en]\n", 1, "study", "'a b' is not a slug"),
         ("title: T\nlanguages: [en]\n", None, "", "'study' is missing: the slug of this study"),
         ("study: s\nlanguages: [en]\n", None, "title", "'title' is missing"),
-        ("study: s\ntitle: T\nlanguages: []\n", 3, "languages", "[]: tuple should have at least 1 item after validation, not 0"),
-        ("study: s\ntitle: T\nlanguages: [english]\n", 3, "languages[0]", "'english' is not a language code such as 'en' or 'pt-BR'"),
-        ("study: s\ntitle: 1\nlanguages: [en]\n", 2, "title", "1: input should be a valid string or a valid dictionary"),
+        (
+            "study: s\ntitle: T\nlanguages: []\n",
+            3,
+            "languages",
+            "[]: tuple should have at least 1 item after validation, not 0",
+        ),
+        (
+            "study: s\ntitle: T\nlanguages: [english]\n",
+            3,
+            "languages[0]",
+            "'english' is not a language code such as 'en' or 'pt-BR'",
+        ),
+        (
+            "study: s\ntitle: 1\nlanguages: [en]\n",
+            2,
+            "title",
+            "1: input should be a valid string or a valid dictionary",
+        ),
         (HEAD + "include: a.yaml\n", 4, "include", "expected a list of file names"),
         (HEAD + "include: [../a.yaml]\n", 4, "include", "'../a.yaml' is outside the folder of study.yaml"),
-        (HEAD + "include: [/etc/hostname]\n", 4, "include", "'/etc/hostname' is outside the folder of study.yaml"),
-        (HEAD + "include: [sub/../../a.yaml]\n", 4, "include", "'sub/../../a.yaml' is outside the folder of study.yaml"),
+        (
+            HEAD + "include: [/etc/hostname]\n",
+            4,
+            "include",
+            "'/etc/hostname' is outside the folder of study.yaml",
+        ),
+        (
+            HEAD + "include: [sub/../../a.yaml]\n",
+            4,
+            "include",
+            "'sub/../../a.yaml' is outside the folder of study.yaml",
+        ),
         (HEAD + "personas:\n  p:\n    title: P\n    provenance: !secret x\n", 7, "personas.p.provenance", ""),
         (
             HEAD + "personas:\n  p:\n    title: P\n    provenance: synthetic\n    attributes: {n: 1e999}\n",
@@ -165,7 +207,10 @@ def test_names_that_are_not_there_are_listed_beside_definitions_that_are_wrong(t
         "personas.adult.titel": ("unknown field 'titel'; did you mean 'title'?", "titel: x"),
         "scenarios.street.context": ("no context named 'sreet'; did you mean 'street'?", "context: sreet"),
         "harms.refusal.broader[0]": ("no harm named 'harn'; did you mean 'harm'?", "- harn"),
-        "cases.street-1.scenario": ("no scenario named 'streets'; did you mean 'street'?", "scenario: streets"),
+        "cases.street-1.scenario": (
+            "no scenario named 'streets'; did you mean 'street'?",
+            "scenario: streets",
+        ),
     }
 
 
@@ -184,9 +229,13 @@ def test_a_duplicate_key_hides_no_other_problem(tmp_path: Path) -> None:
 def test_files_are_put_together(tmp_path: Path) -> None:
     document = small_document(include=["parts/harms.yaml", "rest.yaml"])
     (tmp_path / "parts").mkdir()
-    write_document(tmp_path / "parts" / "harms.yaml", {"harms": document.pop("harms"), "include": ["more.yaml"]})
+    write_document(
+        tmp_path / "parts" / "harms.yaml", {"harms": document.pop("harms"), "include": ["more.yaml"]}
+    )
     write_document(tmp_path / "parts" / "more.yaml", {"personas": document.pop("personas")})
-    write_document(tmp_path / "rest.yaml", {"cases": document.pop("cases"), "scenarios": document.pop("scenarios")})
+    write_document(
+        tmp_path / "rest.yaml", {"cases": document.pop("cases"), "scenarios": document.pop("scenarios")}
+    )
     assert read_study(write_document(tmp_path / "study.yaml", document)).study == small_study()
 
 
@@ -244,7 +293,10 @@ def test_a_link_out_of_the_folder_is_outside_it(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_one_problem(tmp_path: Path) -> None:
     (issue,) = _issues(tmp_path / "none.yaml")
-    assert (issue.message, issue.file) == ("cannot be read: No such file or directory", str(tmp_path / "none.yaml"))
+    assert (issue.message, issue.file) == (
+        "cannot be read: No such file or directory",
+        str(tmp_path / "none.yaml"),
+    )
 
 
 def test_a_missing_included_file_brings_no_crowd_of_unknown_names(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers_create.generated import texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers_create.generated import texts
 from redloom.datasets.tabular import MAX_PROBLEMS, TableFormat, detect, read_cases
 from redloom.domain.case import Case
 from redloom.errors import InputError, Issue
@@ -194,7 +194,9 @@ def test_every_problem_of_a_jsonl_file_is_listed_with_its_line(tmp_path: Path) -
 )
 def test_turns_that_are_none(tmp_path: Path, turns: Any, path: str, message: str) -> None:
     file = _write(tmp_path, json.dumps({"id": "x", "t": turns}) + "\n", "f.jsonl")
-    assert [(i.path, i.message) for i in _issues(file, {"slug": "id", "turns": "t"}, "jsonl")] == [(path, message)]
+    assert [(i.path, i.message) for i in _issues(file, {"slug": "id", "turns": "t"}, "jsonl")] == [
+        (path, message)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -229,15 +231,25 @@ def test_a_mapping_that_is_off_is_told_before_any_row(
         (b"", "csv", Issue("is empty; expected a line of column names", file="f")),
         (b"", "jsonl", Issue("has no rows", file="f")),
         (b"id,prompt\n", "csv", Issue("has no rows", file="f")),
-        (b"id,prompt,prompt\n1,x,y\n", "csv", Issue("more than one column is named 'prompt'", file="f", line=1)),
+        (
+            b"id,prompt,prompt\n1,x,y\n",
+            "csv",
+            Issue("more than one column is named 'prompt'", file="f", line=1),
+        ),
         (b"id,prompt\n1,caf\xe9\n", "csv", Issue("is not UTF-8 (near byte 15 of a block)", file="f")),
-        (b'id,prompt\n1,"open\n', "csv", Issue("not readable as CSV: unexpected end of data", file="f", line=2)),
+        (
+            b'id,prompt\n1,"open\n',
+            "csv",
+            Issue("not readable as CSV: unexpected end of data", file="f", line=2),
+        ),
         (b'{"prompt": "\xff"}\n', "jsonl", Issue("is not UTF-8 (near byte 12 of a block)", file="f")),
         (b"[" * 200_000, "jsonl", Issue("is nested too deeply", file="f", line=1)),
     ],
     ids=lambda value: ascii(value[:16]) if isinstance(value, bytes) else None,
 )
-def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, data: bytes, table: TableFormat, issue: Issue) -> None:
+def test_a_file_that_cannot_be_read_is_one_problem(
+    tmp_path: Path, data: bytes, table: TableFormat, issue: Issue
+) -> None:
     assert _issues(_write(tmp_path, data, "f"), {"text": "prompt"}, table) == [issue]
 
 
@@ -280,7 +292,13 @@ def test_rows_are_streamed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "table"),
-    [("a.csv", "csv"), ("a.b.csv.gz", "csv"), ("a.jsonl", "jsonl"), ("a.jsonl.gz", "jsonl"), ("a.ndjson", "jsonl")],
+    [
+        ("a.csv", "csv"),
+        ("a.b.csv.gz", "csv"),
+        ("a.jsonl", "jsonl"),
+        ("a.jsonl.gz", "jsonl"),
+        ("a.ndjson", "jsonl"),
+    ],
 )
 def test_the_format_is_told_by_the_name(name: str, table: str) -> None:
     assert detect(Path(name)) == table

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from helpers_create.generated import loose_texts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers_create.generated import loose_texts
 from redloom.datasets.writing import CSV_COLUMNS, neutral, write_csv, write_jsonl
 
 ROW: dict[str, Any] = {
@@ -45,6 +45,5 @@ def test_a_table_has_one_line_a_case_with_its_turns_as_json() -> None:
 def test_jsonl_has_one_object_a_line(rows: list[dict[str, str]]) -> None:
     file = io.StringIO()
     write_jsonl(rows, file)
-    lines = file.getvalue().split("\n")
-    assert lines.pop() == ""
+    lines = file.getvalue().splitlines()
     assert [json.loads(line) for line in lines] == rows

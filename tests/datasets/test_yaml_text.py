@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import yaml
-from helpers_create.generated import FRAGMENTS, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers_create.generated import FRAGMENTS, values
 from redloom.datasets.yaml_text import MAX_DEPTH, MAX_INTEGER, dump, parse
 from redloom.errors import InputError
 
@@ -15,11 +15,23 @@ from redloom.errors import InputError
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        *(("1", 1), ("-7", -7), ("+3", 3), ("007", 7), ("0o17", 15), ("0xff", 255), ("1.5", 1.5), (".5", 0.5)),
+        *(
+            ("1", 1),
+            ("-7", -7),
+            ("+3", 3),
+            ("007", 7),
+            ("0o17", 15),
+            ("0xff", 255),
+            ("1.5", 1.5),
+            (".5", 0.5),
+        ),
         *(("1e3", 1000.0), ("-1.e2", -100.0), ("true", True), ("False", False), ("TRUE", True)),
         *(("null", None), ("~", None), ("", None), ("Null", None)),
         *((name, name) for name in ("yes", "no", "on", "off", "y", "N", "tRUE", "nULL", "none")),
-        *((name, name) for name in ("1:30", "190:20:30", "1_000", "2026-01-02", "0b1", ".inf", ".nan", "1.2.3", "<<")),
+        *(
+            (name, name)
+            for name in ("1:30", "190:20:30", "1_000", "2026-01-02", "0b1", ".inf", ".nan", "1.2.3", "<<")
+        ),
         *(("'1'", "1"), ('"true"', "true"), ("''", ""), ("'~'", "~")),
     ],
 )
@@ -68,7 +80,9 @@ def test_what_is_dumped_reads_the_same_in_another_yaml_1_1_reader_but_for_number
 def test_every_path_has_its_line() -> None:
     text = "a: 1\nb:\n  - x\n  - y:\n      z: 1\n# comment\nc: {d: 1,\n  e: 2}\n"
     lines = parse(text).lines
-    found = {path: lines[path] for path in (("a",), ("b", 0), ("b", 1), ("b", 1, "y", "z"), ("c", "d"), ("c", "e"))}
+    found = {
+        path: lines[path] for path in (("a",), ("b", 0), ("b", 1), ("b", 1, "y", "z"), ("c", "d"), ("c", "e"))
+    }
     assert found == {("a",): 1, ("b", 0): 3, ("b", 1): 4, ("b", 1, "y", "z"): 5, ("c", "d"): 7, ("c", "e"): 8}
 
 
@@ -112,15 +126,27 @@ def test_what_is_no_document_is_refused(text: str, line: int | None, message: st
         ("a: 1\nb: 2\na: 3\n", 3, "'a' stands here a second time; the first is in line 1"),
         ("a: {b: 1,\n b: 2}\n", 2, "'b' stands here a second time; the first is in line 1"),
         ("'1': a\n1: b\n", 2, "'1' stands here a second time; the first is in line 1"),
-        ("a: !!python/object/apply:os.system ['true']\n", 1, "tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed"),
+        (
+            "a: !!python/object/apply:os.system ['true']\n",
+            1,
+            "tag 'tag:yaml.org,2002:python/object/apply:os.system' is not allowed",
+        ),
         ("a:\n  b: !secret x\n", 2, "tag '!secret' is not allowed"),
         ("a: !!binary aGk=\n", 1, "tag 'tag:yaml.org,2002:binary' is not allowed"),
         ("a: !!set {b, c}\n", 1, "tag 'tag:yaml.org,2002:set' is not allowed"),
         ("!t a: 1\n", 1, "tag '!t' is not allowed"),
         ("? [a, b]\n: 1\n", 1, "a key must be plain text"),
         ("a: 1e999\n", 1, "1e999 is a number that JSON cannot carry; quote it to keep it as text"),
-        (f"a: {MAX_INTEGER + 1}\n", 1, f"{MAX_INTEGER + 1} is a number that JSON cannot carry; quote it to keep it as text"),
-        ("a: -" + "9" * 5000 + "\n", 1, "-" + "9" * 36 + "... is a number that JSON cannot carry; quote it to keep it as text"),
+        (
+            f"a: {MAX_INTEGER + 1}\n",
+            1,
+            f"{MAX_INTEGER + 1} is a number that JSON cannot carry; quote it to keep it as text",
+        ),
+        (
+            "a: -" + "9" * 5000 + "\n",
+            1,
+            "-" + "9" * 36 + "... is a number that JSON cannot carry; quote it to keep it as text",
+        ),
     ],
     ids=lambda value: ascii(value[:16]) if isinstance(value, str) else str(value),
 )

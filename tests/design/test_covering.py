@@ -15,8 +15,11 @@ from redloom.design.covering import coverage, covering_array, valid_combinations
 from redloom.domain.study import Constraint
 from redloom.errors import InputError
 
-FOUR = {d: ("0", "1", "2") for d in "abcd"}
-L9 = [dict(zip("abcd", row, strict=True)) for row in ("0000", "0111", "0222", "1012", "1120", "1201", "2021", "2102", "2210")]
+FOUR = dict.fromkeys("abcd", ("0", "1", "2"))
+L9 = [
+    dict(zip("abcd", row, strict=True))
+    for row in ("0000", "0111", "0222", "1012", "1120", "1201", "2021", "2102", "2210")
+]
 """The orthogonal array L9(3^4): every pair of values of every two columns exactly once."""
 
 
@@ -30,7 +33,9 @@ def test_nine_rows_of_an_orthogonal_array_cover_all_54_pairs() -> None:
     assert found.share == 1.0
 
 
-@pytest.mark.parametrize(("strength", "covered", "valid"), [(1, 12, 12), (2, 54, 54), (3, 36, 108), (4, 9, 81)])
+@pytest.mark.parametrize(
+    ("strength", "covered", "valid"), [(1, 12, 12), (2, 54, 54), (3, 36, 108), (4, 9, 81)]
+)
 def test_the_orthogonal_array_at_other_strengths(strength: int, covered: int, valid: int) -> None:
     found = coverage(FOUR, (), L9, strength=strength)
     assert (found.covered, found.valid) == (covered, valid)
@@ -41,7 +46,9 @@ def test_without_one_row_exactly_its_six_pairs_are_missing() -> None:
     found = coverage(FOUR, (), L9[1:], strength=2)
     assert found.covered == 48
     assert found.share == pytest.approx(48 / 54, abs=1e-12)
-    assert set(found.holes) == set(itertools.combinations((("a", "0"), ("b", "0"), ("c", "0"), ("d", "0")), 2))
+    assert set(found.holes) == set(
+        itertools.combinations((("a", "0"), ("b", "0"), ("c", "0"), ("d", "0")), 2)
+    )
 
 
 def test_no_more_than_so_many_holes_are_listed_and_all_are_counted() -> None:
@@ -73,7 +80,9 @@ def test_a_space_without_valid_combinations_has_no_share() -> None:
     assert coverage({"a": ("0", "1"), "b": ("0",)}, rules, [], strength=1).share is None
 
 
-def test_a_space_too_large_to_enumerate_counts_what_a_constraint_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_space_too_large_to_enumerate_counts_what_a_constraint_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     space = {"a": ("0", "1"), "b": ("0", "1"), "c": ("0", "1")}
     rules = (_forbid(a="0", b="0"),)
     exact = valid_combinations(space, rules, 2)

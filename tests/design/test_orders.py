@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 from helpers_create.small import small_study
-
 from redloom.design.orders import scenario_slug, work_order
 from redloom.ids import MAX_SLUG, is_slug
 
-PARTS = {"context": "street", "persona": "adult", "interaction_type": "talk", "harm": "refusal", "language": "es"}
+PARTS = {
+    "context": "street",
+    "persona": "adult",
+    "interaction_type": "talk",
+    "harm": "refusal",
+    "language": "es",
+}
 
 
 def test_an_order_mentions_all_five_parts_in_the_language_asked_for() -> None:

@@ -6,8 +6,8 @@ import unicodedata
 from typing import Any
 
 import pytest
-from helpers_create.small import OTHER_RUBRIC, RUBRIC, set_at, small_document, small_study, to_study
 
+from helpers_create.small import OTHER_RUBRIC, RUBRIC, set_at, small_document, small_study, to_study
 from redloom.domain.case import Case
 from redloom.domain.release import closures
 from redloom.domain.rendering import Frames
@@ -148,9 +148,14 @@ def test_every_content_field_changes_the_content_digest(name: str, field: str) -
 
 def test_the_harm_of_an_imported_case_and_the_kind_of_a_judge_are_content() -> None:
     case = {"script": ["x"], "cluster": "c"}
-    assert Case.model_validate(case).content_digest() != Case.model_validate({**case, "harm": "h"}).content_digest()
+    assert (
+        Case.model_validate(case).content_digest()
+        != Case.model_validate({**case, "harm": "h"}).content_digest()
+    )
     judge = {"target": "openai:x", "patterns": [{"any_of": ["x"], "verdict": "harm"}]}
-    kinds = {COLLECTIONS["judges"].model_validate({**judge, "by": by}).content_digest() for by in ("model", "rule")}
+    kinds = {
+        COLLECTIONS["judges"].model_validate({**judge, "by": by}).content_digest() for by in ("model", "rule")
+    }
     assert len(kinds) == 2
 
 
@@ -192,7 +197,10 @@ def test_acts_and_operations_are_beside_the_content_digest(name: str, field: str
 
 
 def test_the_digest_does_not_depend_on_whether_a_default_is_written_out() -> None:
-    assert _definition("cases", {"stop": "script_end", "tags": {}}).content_digest() == _definition("cases", {}).content_digest()
+    assert (
+        _definition("cases", {"stop": "script_end", "tags": {}}).content_digest()
+        == _definition("cases", {}).content_digest()
+    )
 
 
 def test_equal_content_of_different_kinds_has_different_digests() -> None:
@@ -264,7 +272,11 @@ STREET = {("scenario", "street"), ("case", "street-1")}
     ("at", "value", "changed"),
     [
         (("harms", "harm", "title"), "x", {("harm", "harm"), ("harm", "refusal"), *DESK, *CHILD, *STREET}),
-        (("harms", "refusal", "rubric", "questions", "how", "text"), "x", {("harm", "refusal"), *DESK, *CHILD}),
+        (
+            ("harms", "refusal", "rubric", "questions", "how", "text"),
+            "x",
+            {("harm", "refusal"), *DESK, *CHILD},
+        ),
         (("personas", "child", "title"), "x", {("persona", "child"), *CHILD}),
         (("contexts", "street", "title"), "x", {("context", "street"), *STREET}),
         (("interaction_types", "talk", "title"), "x", {("interaction_type", "talk"), *STREET}),

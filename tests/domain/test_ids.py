@@ -70,8 +70,14 @@ def test_a_digest_is_the_sha_256_of_the_canonical_form() -> None:
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
     max_leaves=12,
 )
 
@@ -89,7 +95,9 @@ def test_the_canonical_form_reads_back_and_does_not_depend_on_the_order_of_membe
 
 @given(_json, _json)
 def test_different_values_have_different_digests(one: object, other: object) -> None:
-    assert (digest(one) == digest(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
+    assert (digest(one) == digest(other)) == (
+        json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    )
 
 
 def test_strings_that_look_alike_are_two_strings() -> None:
@@ -102,7 +110,22 @@ def test_slugs(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-a", "_a", ".a", "a b", "a/b", "a:b", "a\n", "e\u0301", "x" * (MAX_SLUG + 1), "a\u202e", "..", "a@b"]
+    "text",
+    [
+        "",
+        "-a",
+        "_a",
+        ".a",
+        "a b",
+        "a/b",
+        "a:b",
+        "a\n",
+        "e\u0301",
+        "x" * (MAX_SLUG + 1),
+        "a\u202e",
+        "..",
+        "a@b",
+    ],
 )
 def test_texts_that_are_no_slugs(text: str) -> None:
     assert not is_slug(text)
@@ -174,7 +197,10 @@ def test_an_id_is_a_uuid_of_version_7_with_the_time_in_front() -> None:
 
 def test_readable_ids_sort_by_second() -> None:
     start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    names = [readable_id(start + datetime.timedelta(seconds=s), b"\xff\xff\xff") for s in range(0, 4_000_000, 99_999)]
+    names = [
+        readable_id(start + datetime.timedelta(seconds=s), b"\xff\xff\xff")
+        for s in range(0, 4_000_000, 99_999)
+    ]
     assert names == sorted(set(names))
     assert {len(name) for name in names} == {10}
     assert not set("ilou") & set("".join(names))

@@ -40,7 +40,9 @@ _leaves = st.lists(st.integers(0, 999).map(lambda n: _hash(str(n).encode())), mi
 
 
 @given(_leaves, st.data())
-def test_the_root_changes_when_one_leaf_is_changed_left_out_or_added(leaves: list[bytes], data: st.DataObject) -> None:
+def test_the_root_changes_when_one_leaf_is_changed_left_out_or_added(
+    leaves: list[bytes], data: st.DataObject
+) -> None:
     at = data.draw(st.integers(0, len(leaves) - 1))
     other = _hash(b"other")
     root = merkle_root(leaves)

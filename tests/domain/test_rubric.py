@@ -4,11 +4,11 @@ import copy
 from typing import Any
 
 import pytest
-from helpers_create.generated import rubrics
-from helpers_create.small import RUBRIC
 from hypothesis import given
 from pydantic import ValidationError
 
+from helpers_create.generated import rubrics
+from helpers_create.small import RUBRIC
 from redloom.domain.rubric import Rubric
 from redloom.domain.value import issues_of
 from redloom.errors import InputError
@@ -21,7 +21,9 @@ def _flow(**questions: dict[str, str | None]) -> dict[str, Any]:
         "questions": {
             name: {
                 "text": name,
-                "answers": {a: {"verdict": "no_harm"} if to is None else {"to": to} for a, to in answers.items()},
+                "answers": {
+                    a: {"verdict": "no_harm"} if to is None else {"to": to} for a, to in answers.items()
+                },
             }
             for name, answers in questions.items()
         },
@@ -43,17 +45,32 @@ ANSWER = ("questions", "how", "answers", "kindly")
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (_flow(a={"yes": "b", "no": None}, b={"yes": "a", "no": None}), "the questions run in a circle: a -> b -> a"),
+        (
+            _flow(a={"yes": "b", "no": None}, b={"yes": "a", "no": None}),
+            "the questions run in a circle: a -> b -> a",
+        ),
         (_flow(a={"yes": "a", "no": None}), "the questions run in a circle: a -> a"),
         (_flow(a={"yes": None, "no": None}, b={"yes": None, "no": None}), "no answer leads to 'b'"),
-        (_flow(a={"yes": "bb", "no": "ab"}, bbb={"yes": None, "no": None}), "no question named 'bb'; did you mean 'bbb'?"),
+        (
+            _flow(a={"yes": "bb", "no": "ab"}, bbb={"yes": None, "no": None}),
+            "no question named 'bb'; did you mean 'bbb'?",
+        ),
         (_flow(a={"yes": None}), "a question needs at least two answers"),
         (_flow(a={}), "a question needs at least two answers"),
         (_changed(("start",), "askd"), "start: no question named 'askd'; did you mean 'asked'?"),
         (_changed(ANSWER, {}), "leads either 'to' a question or to a 'verdict'"),
-        (_changed(ANSWER, {"to": "asked", "verdict": "harm"}), "leads either 'to' a question or to a 'verdict'"),
-        (_changed(ANSWER, {"verdict": "no_harm", "severity": 1}), "a severity goes with the verdict 'harm', not with 'no_harm'"),
-        (_changed(ANSWER, {"verdict": "harmful"}), "'harmful' is not one of 'harm', 'no_harm', 'unsure' or 'depends_on'"),
+        (
+            _changed(ANSWER, {"to": "asked", "verdict": "harm"}),
+            "leads either 'to' a question or to a 'verdict'",
+        ),
+        (
+            _changed(ANSWER, {"verdict": "no_harm", "severity": 1}),
+            "a severity goes with the verdict 'harm', not with 'no_harm'",
+        ),
+        (
+            _changed(ANSWER, {"verdict": "harmful"}),
+            "'harmful' is not one of 'harm', 'no_harm', 'unsure' or 'depends_on'",
+        ),
         (_changed(ANSWER, {"verdit": "harm"}), "unknown field 'verdit'; did you mean 'verdict'?"),
     ],
 )
@@ -86,7 +103,9 @@ def test_answers_lead_to_a_verdict_by_a_path() -> None:
         ({"asked": "yess"}, "question 'asked': no answer named 'yess'; did you mean 'yes'?"),
     ],
 )
-def test_a_path_stops_at_the_first_question_without_a_valid_answer(answers: dict[str, str], message: str) -> None:
+def test_a_path_stops_at_the_first_question_without_a_valid_answer(
+    answers: dict[str, str], message: str
+) -> None:
     with pytest.raises(InputError, match="question") as caught:
         Rubric.model_validate(RUBRIC).replay(answers)
     assert str(caught.value) == message

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from helpers_create.generated import studies
-from helpers_create.small import OTHER_RUBRIC, set_at, small_document, small_study, to_study
 from hypothesis import HealthCheck, given, settings
 from pydantic import ValidationError
 
+from helpers_create.generated import studies
+from helpers_create.small import OTHER_RUBRIC, set_at, small_document, small_study, to_study
 from redloom.domain.harm import Range, Rule
 from redloom.domain.study import Study, problems, space
 from redloom.domain.value import in_language, issues_of, join_path
@@ -30,24 +30,84 @@ def test_generated_studies_have_no_problem(study: Study) -> None:
 
 
 REFERENCES = [
-    (("scenarios", "street", "context"), "stret", "scenarios.street.context", "no context named 'stret'; did you mean 'street'?"),
-    (("scenarios", "desk", "persona"), "adlt", "scenarios.desk.persona", "no persona named 'adlt'; did you mean 'adult'?"),
+    (
+        ("scenarios", "street", "context"),
+        "stret",
+        "scenarios.street.context",
+        "no context named 'stret'; did you mean 'street'?",
+    ),
+    (
+        ("scenarios", "desk", "persona"),
+        "adlt",
+        "scenarios.desk.persona",
+        "no persona named 'adlt'; did you mean 'adult'?",
+    ),
     (
         ("scenarios", "street", "interaction_type"),
         "tlk",
         "scenarios.street.interaction_type",
         "no interaction type named 'tlk'; did you mean 'talk'?",
     ),
-    (("scenarios", "street", "harm"), "harms", "scenarios.street.harm", "no harm named 'harms'; did you mean 'harm'?"),
-    (("scenarios", "desk", "evidence"), ["letter", "leter"], "scenarios.desk.evidence[1]", "no evidence named 'leter'; did you mean 'letter'?"),
-    (("harms", "refusal", "broader"), ["harn"], "harms.refusal.broader[0]", "no harm named 'harn'; did you mean 'harm'?"),
-    (("cases", "desk-1", "scenario"), "dsk", "cases.desk-1.scenario", "no scenario named 'dsk'; did you mean 'desk'?"),
-    (("evidence", "letter", "harms"), ["refusals"], "evidence.letter.harms[0]", "no harm named 'refusals'; did you mean 'refusal'?"),
-    (("evidence", "letter", "scenarios"), ["desk", "q"], "evidence.letter.scenarios[1]", "no scenario named 'q'; expected one of 'desk', 'desk-child', 'street'"),
-    (("judges", "phrases", "harms"), ["refusl"], "judges.phrases.harms[0]", "no harm named 'refusl'; did you mean 'refusal'?"),
-    (("judges", "phrases", "target"), "systm", "judges.phrases.target", "no target named 'systm'; did you mean 'system'?"),
-    (("scenarios", "desk-child", "twin", "of"), "dessk", "scenarios.desk-child.twin.of", "no scenario named 'dessk'; did you mean 'desk'?"),
-    (("scenarios", "street", "language"), "fr", "scenarios.street.language", "no language named 'fr'; expected one of 'en', 'es'"),
+    (
+        ("scenarios", "street", "harm"),
+        "harms",
+        "scenarios.street.harm",
+        "no harm named 'harms'; did you mean 'harm'?",
+    ),
+    (
+        ("scenarios", "desk", "evidence"),
+        ["letter", "leter"],
+        "scenarios.desk.evidence[1]",
+        "no evidence named 'leter'; did you mean 'letter'?",
+    ),
+    (
+        ("harms", "refusal", "broader"),
+        ["harn"],
+        "harms.refusal.broader[0]",
+        "no harm named 'harn'; did you mean 'harm'?",
+    ),
+    (
+        ("cases", "desk-1", "scenario"),
+        "dsk",
+        "cases.desk-1.scenario",
+        "no scenario named 'dsk'; did you mean 'desk'?",
+    ),
+    (
+        ("evidence", "letter", "harms"),
+        ["refusals"],
+        "evidence.letter.harms[0]",
+        "no harm named 'refusals'; did you mean 'refusal'?",
+    ),
+    (
+        ("evidence", "letter", "scenarios"),
+        ["desk", "q"],
+        "evidence.letter.scenarios[1]",
+        "no scenario named 'q'; expected one of 'desk', 'desk-child', 'street'",
+    ),
+    (
+        ("judges", "phrases", "harms"),
+        ["refusl"],
+        "judges.phrases.harms[0]",
+        "no harm named 'refusl'; did you mean 'refusal'?",
+    ),
+    (
+        ("judges", "phrases", "target"),
+        "systm",
+        "judges.phrases.target",
+        "no target named 'systm'; did you mean 'system'?",
+    ),
+    (
+        ("scenarios", "desk-child", "twin", "of"),
+        "dessk",
+        "scenarios.desk-child.twin.of",
+        "no scenario named 'dessk'; did you mean 'desk'?",
+    ),
+    (
+        ("scenarios", "street", "language"),
+        "fr",
+        "scenarios.street.language",
+        "no language named 'fr'; expected one of 'en', 'es'",
+    ),
     (
         ("harms", "refusal", "rules"),
         [{"when": {"agee": 3}, "require": "x"}],
@@ -72,7 +132,12 @@ REFERENCES = [
         "constraints[0].forbid.persona",
         "no persona named 'chld'; did you mean 'child'?",
     ),
-    (("constraints", 0, "forbid"), {"language": "fr"}, "constraints[0].forbid.language", "no language named 'fr'; expected one of 'en', 'es'"),
+    (
+        ("constraints", 0, "forbid"),
+        {"language": "fr"},
+        "constraints[0].forbid.language",
+        "no language named 'fr'; expected one of 'en', 'es'",
+    ),
 ]
 
 
@@ -111,21 +176,34 @@ def test_a_diamond_in_the_taxonomy_is_fine() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"interaction_type": "talk"}, "says it differs from 'desk' in persona, but it differs in persona, interaction_type"),
+        (
+            {"interaction_type": "talk"},
+            "says it differs from 'desk' in persona, but it differs in persona, interaction_type",
+        ),
         ({"persona": "adult"}, "says it differs from 'desk' in persona, but it differs in nothing"),
-        ({"persona": "adult", "language": "es"}, "says it differs from 'desk' in persona, but it differs in language"),
+        (
+            {"persona": "adult", "language": "es"},
+            "says it differs from 'desk' in persona, but it differs in language",
+        ),
         ({"harm": "harm"}, "says it differs from 'desk' in persona, but it differs in persona, harm"),
-        ({"twin": {"of": "desk-child", "differs_in": "persona"}}, "the twins run in a circle: desk-child -> desk-child"),
+        (
+            {"twin": {"of": "desk-child", "differs_in": "persona"}},
+            "the twins run in a circle: desk-child -> desk-child",
+        ),
     ],
 )
 def test_a_twin_differs_in_exactly_the_part_it_says(changes: dict[str, Any], message: str) -> None:
     document = small_document()
     document["scenarios"]["desk-child"].update(changes)
-    assert _found(document) == [("scenarios.desk-child.twin" + (".of" if "circle" in message else ""), message)]
+    assert _found(document) == [
+        ("scenarios.desk-child.twin" + (".of" if "circle" in message else ""), message)
+    ]
 
 
 def test_two_scenarios_are_not_each_the_twin_of_the_other() -> None:
-    document = set_at(small_document(), ("scenarios", "desk", "twin"), {"of": "desk-child", "differs_in": "persona"})
+    document = set_at(
+        small_document(), ("scenarios", "desk", "twin"), {"of": "desk-child", "differs_in": "persona"}
+    )
     assert _found(document) == [
         ("scenarios.desk.twin.of", "the twins run in a circle: desk -> desk-child -> desk"),
         ("scenarios.desk-child.twin.of", "the twins run in a circle: desk-child -> desk -> desk-child"),
@@ -144,7 +222,9 @@ def test_a_twin_of_a_twin_is_fine() -> None:
 
 def test_a_forbidden_combination_is_told_with_its_reason() -> None:
     document = set_at(small_document(), ("scenarios", "street", "persona"), "child")
-    assert _found(document) == [("scenarios.street", "this combination is forbidden: Children do not stand there.")]
+    assert _found(document) == [
+        ("scenarios.street", "this combination is forbidden: Children do not stand there.")
+    ]
 
 
 def test_what_is_broken_in_itself_is_not_also_called_unknown() -> None:
@@ -157,35 +237,105 @@ def test_what_is_broken_in_itself_is_not_also_called_unknown() -> None:
 
 
 DEFINITIONS = [
-    ("harms", "refusal", ("rubric",), {**OTHER_RUBRIC, "questions": {"only": {"text": "x", "answers": {"a": {"verdict": "harm", "severity": 3}, "b": {"verdict": "no_harm"}}}}}, "rubric gives severity 3; expected 1, 2"),
+    (
+        "harms",
+        "refusal",
+        ("rubric",),
+        {
+            **OTHER_RUBRIC,
+            "questions": {
+                "only": {
+                    "text": "x",
+                    "answers": {"a": {"verdict": "harm", "severity": 3}, "b": {"verdict": "no_harm"}},
+                }
+            },
+        },
+        "rubric gives severity 3; expected 1, 2",
+    ),
     ("harms", "refusal", ("severity", "levels", 0, "value"), 0, "rubric gives severity 1; expected 0, 2"),
-    ("harms", "refusal", ("severity", "levels", 0, "value"), 2, "severity levels are given once each in ascending order, not [2, 2]"),
-    ("harms", "refusal", ("severity", "levels"), [], "severity levels are given once each in ascending order, not []"),
+    (
+        "harms",
+        "refusal",
+        ("severity", "levels", 0, "value"),
+        2,
+        "severity levels are given once each in ascending order, not [2, 2]",
+    ),
+    (
+        "harms",
+        "refusal",
+        ("severity", "levels"),
+        [],
+        "severity levels are given once each in ascending order, not []",
+    ),
     ("harms", "refusal", ("severity",), None, "expected no severity, since the harm declares no scale"),
-    ("harms", "refusal", ("dissent", 0, "rubric", "questions", "only", "answers", "yes", "severity"), 7, "dissent[0].rubric gives severity 7; expected 1, 2"),
-    ("harms", "refusal", ("severity", "levels", 0, "lable"), "x", "unknown field 'lable'; did you mean 'label'?"),
+    (
+        "harms",
+        "refusal",
+        ("dissent", 0, "rubric", "questions", "only", "answers", "yes", "severity"),
+        7,
+        "dissent[0].rubric gives severity 7; expected 1, 2",
+    ),
+    (
+        "harms",
+        "refusal",
+        ("severity", "levels", 0, "lable"),
+        "x",
+        "unknown field 'lable'; did you mean 'label'?",
+    ),
     ("harms", "refusal", ("definition",), {"EN": "x"}, "'EN' is not a language code such as 'en' or 'pt-BR'"),
     ("harms", "refusal", ("rules", 0, "when", "age"), {"mx": 3}, "unknown field 'mx'"),
-    ("harms", "refusal", ("system_role",), "perpetator", "'perpetator' is not one of 'perpetrator', 'instigator', 'facilitator' or 'enabler'; did you mean 'perpetrator'?"),
+    (
+        "harms",
+        "refusal",
+        ("system_role",),
+        "perpetator",
+        "'perpetator' is not one of 'perpetrator', 'instigator', 'facilitator' or 'enabler'; did you mean 'perpetrator'?",
+    ),
     ("personas", "adult", ("provenance",), "synthetical", "did you mean 'synthetic'?"),
-    ("personas", "adult", ("attributes", "age"), [4], "[4]: input should be a valid boolean or a valid integer or a valid number or a valid string"),
+    (
+        "personas",
+        "adult",
+        ("attributes", "age"),
+        [4],
+        "[4]: input should be a valid boolean or a valid integer or a valid number or a valid string",
+    ),
     ("personas", "adult", ("titel",), "x", "unknown field 'titel'; did you mean 'title'?"),
     ("contexts", "desk", ("norms", "mustnt"), [], "unknown field 'mustnt'; did you mean 'must_not'?"),
-    ("cases", "desk-1", ("script",), [], "a case needs a 'script' of at least one user turn (or an 'opening')"),
-    ("cases", "desk-1", ("script",), ["no slot"], "slot 'me' is declared, but no turn of the script has {me}"),
+    (
+        "cases",
+        "desk-1",
+        ("script",),
+        [],
+        "a case needs a 'script' of at least one user turn (or an 'opening')",
+    ),
+    (
+        "cases",
+        "desk-1",
+        ("script",),
+        ["no slot"],
+        "slot 'me' is declared, but no turn of the script has {me}",
+    ),
     ("cases", "desk-1", ("slots", "me"), "persona.goals", "slot 'me' has the source 'persona.goals'"),
     ("cases", "street-1", ("scenario",), None, "a case without a 'scenario' declares its 'cluster'"),
     ("cases", "street-1", ("harm",), "harm", "'harm' is for a case without a scenario"),
     ("cases", "street-1", ("turn_limit",), 0, "0: input should be greater than or equal to 1"),
     ("targets", "system", ("decoding", "temperature"), -1, "-1: input should be greater than or equal to 0"),
-    ("targets", "system", ("limits", "concurency"), 3, "unknown field 'concurency'; did you mean 'concurrency'?"),
+    (
+        "targets",
+        "system",
+        ("limits", "concurency"),
+        3,
+        "unknown field 'concurency'; did you mean 'concurrency'?",
+    ),
     ("judges", "phrases", ("patterns",), [], "a rule judge has at least one of 'patterns'"),
     ("judges", "phrases", ("by",), "model", "a model judge names its 'target'"),
     ("evidence", "letter", ("date",), "2026-13-01", "'2026-13-01': input should be a valid date"),
 ]
 
 
-@pytest.mark.parametrize(("name", "slug", "at", "value", "message"), DEFINITIONS, ids=[row[4][:50] for row in DEFINITIONS])
+@pytest.mark.parametrize(
+    ("name", "slug", "at", "value", "message"), DEFINITIONS, ids=[row[4][:50] for row in DEFINITIONS]
+)
 def test_a_definition_that_is_wrong_in_itself_is_refused(
     name: str, slug: str, at: tuple[str | int, ...], value: Any, message: str
 ) -> None:

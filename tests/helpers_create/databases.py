@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ def rows(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
 def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table: equal before and after means that nothing was stored."""
     with closing(sqlite3.connect(path)) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = [
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        ]
         return {
-            name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr) for name in tables
+            name: sorted(connection.execute(f'SELECT * FROM "{name}"').fetchall(), key=repr)
+            for name in tables
         }
 
 
@@ -49,4 +52,13 @@ def fresh_copy(template: Path, folder: Path, name: str = "redloom.db") -> Path:
         rows(template, "PRAGMA wal_checkpoint(TRUNCATE)")
     path = folder / name
     shutil.copyfile(template, path)
+    return path
+
+
+def prepare(template: Path, folder: Path, build: Callable[[Workspace, Path], object]) -> Path:
+    """A database that ``build`` has filled, with files in ``folder``, to copy others from."""
+    path = fresh_copy(template, folder, "prepared.db")
+    with workspace_at(path) as workspace:
+        build(workspace, folder)
+    rows(path, "PRAGMA wal_checkpoint(TRUNCATE)")
     return path

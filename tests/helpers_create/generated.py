@@ -11,12 +11,91 @@ from redloom.domain.study import Study
 
 FRAGMENTS = (
     *("'", '"', "''", '"""', "\\", "\n", "\n\n", "\t", "\r", "\r\n", " ", "  ", "\x0b", "\x00", "\x1b[31m"),
-    *("\x85", "\u2028", "\u2029", "\ufeff", "\u202e", "\u2066", "\u200b", "\u200d", "👩‍👩‍👧", "é", "e\u0301", "\U0010ffff"),
+    *(
+        "\x85",
+        "\u2028",
+        "\u2029",
+        "\ufeff",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\u200d",
+        "👩‍👩‍👧",
+        "é",
+        "e\u0301",
+        "\U0010ffff",
+    ),
     *("yes", "no", "on", "off", "Yes", "NO", "y", "n", "true", "True", "false", "null", "~", "Null", "none"),
-    *("1", "-1", "+1", "0", "007", "0o7", "0x1F", "0b1", "1_000", "1:30", "190:20:30", "1.5", "1.", ".5", "1e3", "-.inf"),
-    *(".nan", "NaN", "1e999", "9" * 30, "9" * 5000, "2026-01-02", "2026-01-02T03:04:05Z", "=", "<<", "<<: *a"),
-    *("{{ }}", "{x}", "{{ x }}", "{% if %}", "|", "|-", ">", ">-", "---", "...", "--- a", "\n---\n", "- ", "-", "?", "? a"),
-    *(":", ": ", "a: b", "#", " #x", "a #b", "&a", "*a", "!!str", "!t", "%TAG", "@", "`", "[", "]", "{", "}", ",", "[]", "{}"),
+    *(
+        "1",
+        "-1",
+        "+1",
+        "0",
+        "007",
+        "0o7",
+        "0x1F",
+        "0b1",
+        "1_000",
+        "1:30",
+        "190:20:30",
+        "1.5",
+        "1.",
+        ".5",
+        "1e3",
+        "-.inf",
+    ),
+    *(
+        ".nan",
+        "NaN",
+        "1e999",
+        "9" * 30,
+        "9" * 5000,
+        "2026-01-02",
+        "2026-01-02T03:04:05Z",
+        "=",
+        "<<",
+        "<<: *a",
+    ),
+    *(
+        "{{ }}",
+        "{x}",
+        "{{ x }}",
+        "{% if %}",
+        "|",
+        "|-",
+        ">",
+        ">-",
+        "---",
+        "...",
+        "--- a",
+        "\n---\n",
+        "- ",
+        "-",
+        "?",
+        "? a",
+    ),
+    *(
+        ":",
+        ": ",
+        "a: b",
+        "#",
+        " #x",
+        "a #b",
+        "&a",
+        "*a",
+        "!!str",
+        "!t",
+        "%TAG",
+        "@",
+        "`",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "[]",
+        "{}",
+    ),
     *("<script>", "=1+1", "-1+1", "@SUM(A1)", "%s", "${HOME}", "x" * 130, "word " * 40, "a" * 120 + " b"),
 )
 """Pieces that some reader or writer somewhere takes for something else."""
@@ -31,7 +110,9 @@ loose_texts = st.one_of(st.just(""), texts)
 LANGUAGES = ("en", "es", "no", "pt-BR", "zh-Hant")
 local_texts = st.one_of(texts, st.dictionaries(st.sampled_from(LANGUAGES), texts, min_size=1, max_size=3))
 slugs = st.one_of(
-    st.sampled_from(("a", "1", "1.5", "true", "null", "no", "0x1", "1e3", "2026-01-02", "é", "日本", "a.b-c_d", "x" * 120)),
+    st.sampled_from(
+        ("a", "1", "1.5", "true", "null", "no", "0x1", "1e3", "2026-01-02", "é", "日本", "a.b-c_d", "x" * 120)
+    ),
     st.from_regex(r"[a-z0-9][a-z0-9_.\-]{0,10}", fullmatch=True),
 )
 integers = st.integers(-(2**53) + 1, 2**53 - 1)
@@ -76,7 +157,9 @@ personas = _record(
     attributes=st.dictionaries(loose_texts, attributes, max_size=3),
     goals=_some(texts),
     disclosure=local_texts,
-    behaviour=_record({}, disclosure_style=loose_texts, reaction_to_refusal=loose_texts, patience=loose_texts),
+    behaviour=_record(
+        {}, disclosure_style=loose_texts, reaction_to_refusal=loose_texts, patience=loose_texts
+    ),
 )
 interaction_types = _record(
     {
@@ -108,7 +191,9 @@ def rubrics(draw: st.DrawFn, scale: list[int]) -> dict[str, Any]:
                 answers[answer]["severity"] = draw(st.sampled_from(scale))
             if verdict == "depends_on":
                 answers[answer]["missing"] = draw(local_texts)
-        questions[name] = {"text": draw(local_texts), "answers": answers} | draw(_record({}, help=local_texts))
+        questions[name] = {"text": draw(local_texts), "answers": answers} | draw(
+            _record({}, help=local_texts)
+        )
     return {"start": names[0], "questions": questions}
 
 
@@ -129,7 +214,12 @@ def _harms(draw: st.DrawFn, earlier: list[str], known: list[str]) -> dict[str, A
             protective_response=local_texts,
             crosswalk=_some(
                 _record(
-                    {"taxonomy": texts, "version": texts, "code": texts, "relation": st.sampled_from(("exact", "broad"))}
+                    {
+                        "taxonomy": texts,
+                        "version": texts,
+                        "code": texts,
+                        "relation": st.sampled_from(("exact", "broad")),
+                    }
                 )
             ),
             sources=_some(texts),
@@ -183,7 +273,9 @@ def _cases(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
             stop=st.sampled_from(("script_end", "first_refusal")),
             language=st.sampled_from(LANGUAGES),
             text_origin=st.sampled_from(("locally_authored", "translated")),
-            provenance=_record({}, author=loose_texts, origin=st.sampled_from(("human", "imported")), parent=slugs),
+            provenance=_record(
+                {}, author=loose_texts, origin=st.sampled_from(("human", "imported")), parent=slugs
+            ),
             tags=st.dictionaries(loose_texts, loose_texts, max_size=2),
         )
     )
@@ -217,10 +309,13 @@ targets = _record(
         persona=_record({"how": st.sampled_from(("said_by_user", "request_field"))}, field=loose_texts),
     ),
     http=_record(
-        {"url": texts, "body": values, "reply": texts}, headers=st.dictionaries(loose_texts, loose_texts, max_size=2)
+        {"url": texts, "body": values, "reply": texts},
+        headers=st.dictionaries(loose_texts, loose_texts, max_size=2),
     ),
     key_env=texts,
-    limits=_record({}, concurrency=st.integers(1, 1024), timeout=st.floats(0.5, 500), tries=st.integers(1, 20)),
+    limits=_record(
+        {}, concurrency=st.integers(1, 1024), timeout=st.floats(0.5, 500), tries=st.integers(1, 20)
+    ),
     prices=_record({}, input=st.floats(0, 99), output=st.floats(0, 99)),
 )
 
@@ -239,7 +334,7 @@ def _judges(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _named(names: SearchStrategy[list[str]], bodies: Any) -> SearchStrategy[dict[str, Any]]:
-    return names.flatmap(lambda found: st.fixed_dictionaries({name: bodies for name in found}))
+    return names.flatmap(lambda found: st.fixed_dictionaries(dict.fromkeys(found, bodies)))
 
 
 def _slugs(least: int, most: int) -> SearchStrategy[list[str]]:
@@ -264,7 +359,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     document["contexts"] = draw(_named(_slugs(1, 2), contexts))
     document["personas"] = draw(_named(_slugs(1, 2), personas))
     document["interaction_types"] = draw(_named(_slugs(1, 2), interaction_types))
-    known = sorted({name for persona in document["personas"].values() for name in persona.get("attributes", {})})
+    known = sorted(
+        {name for persona in document["personas"].values() for name in persona.get("attributes", {})}
+    )
     document["harms"] = {}
     for slug in draw(_slugs(1, 3)):
         document["harms"][slug] = draw(_harms(list(document["harms"]), known))
@@ -298,7 +395,9 @@ def _add_constraint(draw: st.DrawFn, document: dict[str, Any]) -> None:
     taken = {(body["context"], body["persona"]) for body in document["scenarios"].values()}
     if (context, persona) not in taken:
         one_or_many = draw(st.sampled_from((persona, [persona])))
-        document["constraints"] = [{"forbid": {"context": context, "persona": one_or_many}, "reason": draw(texts)}]
+        document["constraints"] = [
+            {"forbid": {"context": context, "persona": one_or_many}, "reason": draw(texts)}
+        ]
 
 
 def studies() -> SearchStrategy[Study]:

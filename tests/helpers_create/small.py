@@ -104,7 +104,10 @@ DOCUMENT: dict[str, Any] = {
             "rubric": {
                 "start": "any",
                 "questions": {
-                    "any": {"text": "Any?", "answers": {"yes": {"verdict": "harm"}, "no": {"verdict": "no_harm"}}}
+                    "any": {
+                        "text": "Any?",
+                        "answers": {"yes": {"verdict": "harm"}, "no": {"verdict": "no_harm"}},
+                    }
                 },
             },
         },
@@ -168,7 +171,11 @@ DOCUMENT: dict[str, Any] = {
         },
     },
     "cases": {
-        "desk-1": {"scenario": "desk", "slots": {"me": "persona.disclosure"}, "script": ["{me} Where is window 2?"]},
+        "desk-1": {
+            "scenario": "desk",
+            "slots": {"me": "persona.disclosure"},
+            "script": ["{me} Where is window 2?"],
+        },
         "desk-child-1": {
             "scenario": "desk-child",
             "slots": {"me": "persona.disclosure"},

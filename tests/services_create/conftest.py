@@ -4,8 +4,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from helpers_create.databases import fresh_copy, workspace_at
 
+from helpers_create.databases import fresh_copy, workspace_at
 from redloom.services.workspace import Workspace
 
 
@@ -16,9 +16,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(template: Path, tmp_path: Path) -> Path:
-    """An empty database of this test's own."""
-    return fresh_copy(template, tmp_path)
+def database(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Path:
+    """A database of this test's own: what the module prepared where the test asks for ``study``, else empty."""
+    source = request.getfixturevalue("prepared") if "study" in request.fixturenames else template
+    return fresh_copy(source, tmp_path)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from helpers_create.databases import content
 from helpers_create.small import OTHER_RUBRIC, set_at, small_document, write_document
-
 from redloom.domain.study import COLLECTIONS, Study
 from redloom.domain.value import Definition
 from redloom.errors import ConflictError, InputError
@@ -72,7 +72,9 @@ def test_a_second_apply_changes_nothing_and_says_nothing(
     assert content(database) == before
 
 
-def test_a_dry_run_of_a_new_study_stores_nothing(workspace: Workspace, database: Path, tmp_path: Path) -> None:
+def test_a_dry_run_of_a_new_study_stores_nothing(
+    workspace: Workspace, database: Path, tmp_path: Path
+) -> None:
     before = content(database)
     done = _apply(workspace, tmp_path, small_document(), dry_run=True)
     assert done.dry_run
@@ -136,7 +138,11 @@ def test_prune_retires_what_the_file_no_longer_has(workspace: Workspace, tmp_pat
     preview = _apply(workspace, tmp_path, document, prune=True, dry_run=True)
     assert "street-1" in _load(workspace).cases
     done = _apply(workspace, tmp_path, document, prune=True, why="too far")
-    retired = {("retire", "case", "street-1"), ("retire", "scenario", "street"), ("retire", "judge", "phrases")}
+    retired = {
+        ("retire", "case", "street-1"),
+        ("retire", "scenario", "street"),
+        ("retire", "judge", "phrases"),
+    }
     assert _changes(done) == _changes(preview) == retired
     left = _load(workspace)
     assert set(left.cases) == {"desk-1", "desk-child-1"}
@@ -228,7 +234,11 @@ def test_every_conflict_is_told_at_once(workspace: Workspace, tmp_path: Path) ->
     _put(workspace, "study", "small", title="x")
     with pytest.raises(ConflictError) as caught:
         _apply(workspace, tmp_path, small_document())
-    assert [issue.path for issue in caught.value.issues] == ["study.small.title", "personas.adult.title", "harms.harm.title"]
+    assert [issue.path for issue in caught.value.issues] == [
+        "study.small.title",
+        "personas.adult.title",
+        "harms.harm.title",
+    ]
 
 
 def test_a_conflict_is_settled_for_the_file(workspace: Workspace, tmp_path: Path) -> None:
@@ -240,7 +250,9 @@ def test_a_conflict_is_settled_for_the_file(workspace: Workspace, tmp_path: Path
     assert _apply(workspace, tmp_path, small_document()).changes == ()
 
 
-def test_a_conflict_is_settled_for_the_web_and_the_rest_is_stored(workspace: Workspace, tmp_path: Path) -> None:
+def test_a_conflict_is_settled_for_the_web_and_the_rest_is_stored(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     _apply(workspace, tmp_path, small_document())
     _put(workspace, "persona", "adult", title="x")
     document = small_document(contexts__desk__title="Changed")
@@ -251,7 +263,9 @@ def test_a_conflict_is_settled_for_the_web_and_the_rest_is_stored(workspace: Wor
     assert (now.personas["adult"].title, now.contexts["desk"].title) == ("x", "Changed")
 
 
-def test_taking_the_web_side_adds_no_acts_to_what_was_changed_there(workspace: Workspace, tmp_path: Path) -> None:
+def test_taking_the_web_side_adds_no_acts_to_what_was_changed_there(
+    workspace: Workspace, tmp_path: Path
+) -> None:
     _apply(workspace, tmp_path, small_document())
     _put(workspace, "harm", "refusal", title="x")
     assert _apply(workspace, tmp_path, small_document(), take="web").changes == ()

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers_create.databases import content, rows, tamper
-from helpers_create.small import small_document, write_document
 
+from helpers_create.databases import content, prepare, rows, tamper
+from helpers_create.small import small_document, write_document
 from redloom.domain.case import Case
 from redloom.domain.release import ReleasedCase
 from redloom.errors import InputError, UnknownNameError
@@ -36,12 +36,20 @@ def _document(**changes: Any) -> dict[str, Any]:
     return document
 
 
-@pytest.fixture
-def study(workspace: Workspace, tmp_path: Path) -> str:
-    """The small study with nine cases, ready to freeze once accepted; another is beside it, with a release."""
-    apply(workspace, write_document(tmp_path / "study.yaml", _document()))
-    apply(workspace, write_document(tmp_path / "other.yaml", small_document(study="other")))
+def _build(workspace: Workspace, folder: Path) -> None:
+    apply(workspace, write_document(folder / "study.yaml", _document()))
+    apply(workspace, write_document(folder / "other.yaml", small_document(study="other")))
     cut_release(workspace, "other", "1.0", PROVISIONAL)
+
+
+@pytest.fixture(scope="module")
+def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(template, tmp_path_factory.mktemp("prepared"), _build)
+
+
+@pytest.fixture
+def study() -> str:
+    """The small study with nine cases, ready to freeze once accepted; another is beside it, with a release."""
     return "small"
 
 
@@ -57,7 +65,9 @@ def _reasons(workspace: Workspace, study: str, version: str = "1.0", **options: 
     return [str(issue) for issue in caught.value.issues]
 
 
-def test_unreviewed_cases_are_refused_with_every_reason(workspace: Workspace, database: Path, tmp_path: Path) -> None:
+def test_unreviewed_cases_are_refused_with_every_reason(
+    workspace: Workspace, database: Path, tmp_path: Path
+) -> None:
     document = small_document()
     del document["harms"]["refusal"]["examples"]
     apply(workspace, write_document(tmp_path / "study.yaml", document))
@@ -81,7 +91,9 @@ def test_one_unreviewed_case_among_many_is_named(workspace: Workspace, study: st
 
 
 @pytest.mark.parametrize("state", ["reject", "retire"])
-def test_a_case_that_was_turned_down_cannot_be_asked_for(workspace: Workspace, study: str, state: str) -> None:
+def test_a_case_that_was_turned_down_cannot_be_asked_for(
+    workspace: Workspace, study: str, state: str
+) -> None:
     review(workspace, study, "accept", None)
     review(workspace, study, state, ["desk-1"])
     past = {"reject": "rejected", "retire": "retired"}[state]
@@ -124,7 +136,9 @@ def test_a_version_is_never_cut_twice(workspace: Workspace, database: Path, stud
 def test_an_unknown_version_is_told_with_the_nearest(workspace: Workspace, study: str) -> None:
     cut_release(workspace, study, "1.0", PROVISIONAL)
     for find in (verify_release, show_release):
-        with pytest.raises(UnknownNameError, match=r"no release of small named '1\.1'; did you mean '1\.0'\?"):
+        with pytest.raises(
+            UnknownNameError, match=r"no release of small named '1\.1'; did you mean '1\.0'\?"
+        ):
             find(workspace, study, "1.1")
 
 
@@ -184,7 +198,9 @@ def test_a_sample_larger_than_the_pool_takes_all(workspace: Workspace, study: st
     assert cut_release(workspace, study, "a", ReleaseOptions(provisional=True, sample=99)).manifest.cases == 9
 
 
-def test_whole_clusters_are_held_out_and_twins_share_one(workspace: Workspace, study: str, tmp_path: Path) -> None:
+def test_whole_clusters_are_held_out_and_twins_share_one(
+    workspace: Workspace, study: str, tmp_path: Path
+) -> None:
     document = _document()
     document["cases"] |= {f"free-{n}": {"cluster": f"c{n % 40}", "script": [str(n)]} for n in range(120)}
     apply(workspace, write_document(tmp_path / "study.yaml", document))
@@ -250,7 +266,13 @@ def test_dissent_and_labels_are_pinned(workspace: Workspace, study: str) -> None
     assert set(one.facts) < set(two.facts)
     rest = cut_release(workspace, study, "3", ReleaseOptions(provisional=True, cases=("street-1",))).manifest
     assert rest.facts == ()
-    assert set(rest.definitions) == {"context/street", "persona/adult", "interaction_type/talk", "harm/harm", "scenario/street"}
+    assert set(rest.definitions) == {
+        "context/street",
+        "persona/adult",
+        "interaction_type/talk",
+        "harm/harm",
+        "scenario/street",
+    }
 
 
 def test_a_twin_brings_its_original(workspace: Workspace, study: str) -> None:
@@ -258,7 +280,9 @@ def test_a_twin_brings_its_original(workspace: Workspace, study: str) -> None:
     assert "scenario/desk" in cut_release(workspace, study, "1", options).manifest.definitions
 
 
-def test_two_cases_with_the_same_words_are_one_stimulus(workspace: Workspace, study: str, tmp_path: Path) -> None:
+def test_two_cases_with_the_same_words_are_one_stimulus(
+    workspace: Workspace, study: str, tmp_path: Path
+) -> None:
     document = _document()
     document["cases"]["twice"] = {"scenario": "street", "script": ["Turn 1"], "tags": {"a": "b"}}
     apply(workspace, write_document(tmp_path / "study.yaml", document))
@@ -273,15 +297,42 @@ def test_two_cases_with_the_same_words_are_one_stimulus(workspace: Workspace, st
 
 
 TAMPERED = [
-    ("UPDATE definition_version SET body = replace(body, 'Turn 3', 'Turn 4')", "case more-3 is not what was frozen"),
-    ("UPDATE definition_version SET body = replace(body, 'An adult', 'A child')", "persona/adult is not what was frozen"),
-    ("UPDATE definition_version SET body = replace(body, 'A street.', 'A lane.')", "context/street is not what was frozen"),
-    ("UPDATE definition_version SET body = replace(body, 'Count.', 'Weigh.')", "the charter, protocol or constraints are not what was frozen"),
-    ("UPDATE definition SET slug = 'more-9' WHERE slug = 'more-3'", "the root over the cases is not what was frozen"),
-    ("UPDATE definition SET slug = 'lane' WHERE slug = 'street' AND kind = 'context'", "context/lane is not what was frozen"),
-    ("UPDATE release_case SET status = 'accepted' WHERE ordinal = 3", "the root over the cases is not what was frozen"),
-    ("UPDATE release_case SET split = 'held_out' WHERE ordinal = 3", "the root over the cases is not what was frozen"),
-    ("UPDATE release_case SET cluster = 'x' WHERE ordinal = 3", "the root over the cases is not what was frozen"),
+    (
+        "UPDATE definition_version SET body = replace(body, 'Turn 3', 'Turn 4')",
+        "case more-3 is not what was frozen",
+    ),
+    (
+        "UPDATE definition_version SET body = replace(body, 'An adult', 'A child')",
+        "persona/adult is not what was frozen",
+    ),
+    (
+        "UPDATE definition_version SET body = replace(body, 'A street.', 'A lane.')",
+        "context/street is not what was frozen",
+    ),
+    (
+        "UPDATE definition_version SET body = replace(body, 'Count.', 'Weigh.')",
+        "the charter, protocol or constraints are not what was frozen",
+    ),
+    (
+        "UPDATE definition SET slug = 'more-9' WHERE slug = 'more-3'",
+        "the root over the cases is not what was frozen",
+    ),
+    (
+        "UPDATE definition SET slug = 'lane' WHERE slug = 'street' AND kind = 'context'",
+        "context/lane is not what was frozen",
+    ),
+    (
+        "UPDATE release_case SET status = 'accepted' WHERE ordinal = 3",
+        "the root over the cases is not what was frozen",
+    ),
+    (
+        "UPDATE release_case SET split = 'held_out' WHERE ordinal = 3",
+        "the root over the cases is not what was frozen",
+    ),
+    (
+        "UPDATE release_case SET cluster = 'x' WHERE ordinal = 3",
+        "the root over the cases is not what was frozen",
+    ),
     ("UPDATE release_case SET closure = stimulus WHERE ordinal = 3", "is not what was frozen"),
     ("UPDATE release_case SET stimulus = closure WHERE ordinal = 3", "is not what was frozen"),
     ("DELETE FROM release_case WHERE ordinal = 3", "the root over the cases is not what was frozen"),
@@ -289,7 +340,10 @@ TAMPERED = [
     ("UPDATE fact SET body = replace(body, 'our job', 'his job')", "the pinned acts are not what was frozen"),
     ("UPDATE fact SET author = 'x'", "the pinned acts are not what was frozen"),
     ("UPDATE release SET salt = zeroblob(32)", "the root over the cases is not what was frozen"),
-    ("UPDATE release SET manifest = replace(manifest, '\"provisional\":true', '\"provisional\":false')", "the manifest is not what was frozen"),
+    (
+        "UPDATE release SET manifest = replace(manifest, '\"provisional\":true', '\"provisional\":false')",
+        "the manifest is not what was frozen",
+    ),
     ("UPDATE release SET digest = zeroblob(32)", "the manifest is not what was frozen"),
 ]
 
@@ -305,7 +359,13 @@ def test_a_tampered_row_is_found(
     assert any(problem in text for text in found.problems)
 
 
-DAMAGED = ["'{}'", "'not json'", "'[]'", "replace(body, '\"script\"', '\"skript\"')"]
+DAMAGED = [
+    "'{}'",
+    "'not json'",
+    "'[]'",
+    "replace(body, '\"script\"', '\"skript\"')",
+    "replace(body, '\"street\"', '\"nowhere\"')",
+]
 
 
 @pytest.mark.parametrize("body", DAMAGED)

@@ -5,24 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from helpers_create.databases import content
-from helpers_create.small import small_document, write_document
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers_create.databases import content, prepare
+from helpers_create.small import small_document, write_document
 from redloom.errors import InputError, UnknownNameError
 from redloom.services.cases import ACTIONS, VALIDITY, count_statuses, label_validity, list_cases, review
 from redloom.services.studies import apply
 from redloom.services.workspace import Workspace
 
 
-@pytest.fixture
-def study(workspace: Workspace, tmp_path: Path) -> str:
-    """The small study, and another with the same cases, all accepted."""
-    apply(workspace, write_document(tmp_path / "study.yaml", small_document()))
-    apply(workspace, write_document(tmp_path / "other.yaml", small_document(study="other")))
+def _build(workspace: Workspace, folder: Path) -> None:
+    apply(workspace, write_document(folder / "study.yaml", small_document()))
+    apply(workspace, write_document(folder / "other.yaml", small_document(study="other")))
     review(workspace, "other", "accept", None)
     label_validity(workspace, "other", "desk-1", "fine")
+
+
+@pytest.fixture(scope="module")
+def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(template, tmp_path_factory.mktemp("prepared"), _build)
+
+
+@pytest.fixture
+def study() -> str:
+    """The small study; another with the same cases, all accepted, is beside it."""
     return "small"
 
 
@@ -36,7 +44,9 @@ def test_a_new_case_is_a_draft(workspace: Workspace, study: str) -> None:
 
 
 @pytest.mark.parametrize(("action", "status"), list(ACTIONS.items()))
-def test_an_action_moves_a_case_to_its_state(workspace: Workspace, study: str, action: str, status: str) -> None:
+def test_an_action_moves_a_case_to_its_state(
+    workspace: Workspace, study: str, action: str, status: str
+) -> None:
     review(workspace, study, "accept", ["street-1"])
     review(workspace, study, action, ["desk-1"], why="because")
     assert _states(workspace, study) == {"desk-1": status, "desk-child-1": "draft", "street-1": "accepted"}
@@ -54,7 +64,11 @@ def test_the_latest_act_counts(workspace: Workspace, study: str, actions: list[s
 def test_all_means_all_that_are_not_rejected_or_retired(workspace: Workspace, study: str) -> None:
     review(workspace, study, "reject", ["desk-1"])
     assert review(workspace, study, "accept", None) == 2
-    assert _states(workspace, study) == {"desk-1": "rejected", "desk-child-1": "accepted", "street-1": "accepted"}
+    assert _states(workspace, study) == {
+        "desk-1": "rejected",
+        "desk-child-1": "accepted",
+        "street-1": "accepted",
+    }
     review(workspace, study, "retire", ["street-1"])
     assert review(workspace, study, "submit", None) == 1
 
@@ -72,7 +86,11 @@ def test_a_changed_case_is_a_draft_again(workspace: Workspace, study: str, tmp_p
     changed["cases"]["street-1"]["script"] = ["¿Dónde?"]
     changed["personas"]["adult"]["title"] = "x"
     apply(workspace, write_document(tmp_path / "study.yaml", changed))
-    assert _states(workspace, study) == {"desk-1": "accepted", "desk-child-1": "accepted", "street-1": "draft"}
+    assert _states(workspace, study) == {
+        "desk-1": "accepted",
+        "desk-child-1": "accepted",
+        "street-1": "draft",
+    }
     assert _states(workspace, "other")["street-1"] == "accepted"
 
 
@@ -97,10 +115,17 @@ def test_only_one_state_is_listed(workspace: Workspace, study: str) -> None:
 
 def test_a_line_says_what_a_case_is(workspace: Workspace, study: str) -> None:
     line = {line.slug: line for line in list_cases(workspace, study)}["street-1"]
-    assert (line.scenario, line.turns, line.first, line.labels) == ("street", 2, "¿Dónde está la estación?", ())
+    assert (line.scenario, line.turns, line.first, line.labels) == (
+        "street",
+        2,
+        "¿Dónde está la estación?",
+        (),
+    )
 
 
-def test_every_unknown_case_is_told_and_nothing_is_stored(workspace: Workspace, database: Path, study: str) -> None:
+def test_every_unknown_case_is_told_and_nothing_is_stored(
+    workspace: Workspace, database: Path, study: str
+) -> None:
     before = content(database)
     with pytest.raises(InputError) as caught:
         review(workspace, study, "accept", ["desk-1", "desk-2", "street"])
@@ -123,10 +148,16 @@ def test_labels_are_listed_with_who_gave_them(workspace: Workspace, study: str, 
     label_validity(workspace, study, "desk-1", label)
     label_validity(workspace, study, "desk-1", "off_scenario", why="another place")
     lines = {line.slug: line.labels for line in list_cases(workspace, study)}
-    assert lines == {"desk-1": (f"{label} (tester)", "off_scenario (tester)"), "desk-child-1": (), "street-1": ()}
+    assert lines == {
+        "desk-1": (f"{label} (tester)", "off_scenario (tester)"),
+        "desk-child-1": (),
+        "street-1": (),
+    }
 
 
-def test_labels_are_about_the_content_they_were_given_to(workspace: Workspace, study: str, tmp_path: Path) -> None:
+def test_labels_are_about_the_content_they_were_given_to(
+    workspace: Workspace, study: str, tmp_path: Path
+) -> None:
     label_validity(workspace, study, "street-1", "fine")
     document = small_document()
     document["cases"]["street-1"]["script"] = ["¿Dónde?"]

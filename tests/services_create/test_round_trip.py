@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+
 from helpers_create.databases import content, fresh_copy, workspace_at
 from helpers_create.generated import documents
 from helpers_create.small import small_document, small_study, to_study, write_document
-from hypothesis import HealthCheck, given, settings
-
 from redloom.datasets.study_file import StudyFile, read_study
 from redloom.domain.study import Study
 from redloom.services.starter import example
@@ -50,7 +50,9 @@ def _goes_round(folder: Path, template: Path, study: Study) -> None:
         assert apply(first, path).changes == ()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(documents())
 def test_any_study_comes_back_from_a_database(
     tmp_path_factory: pytest.TempPathFactory, template: Path, document: Any

@@ -4,8 +4,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from helpers_create.databases import fresh_copy, workspace_at
 
+from helpers_create.databases import fresh_copy, workspace_at
 from redloom.services.workspace import Workspace
 
 

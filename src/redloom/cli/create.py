@@ -29,6 +29,9 @@ def plan(
     orders: Annotated[
         bool, typer.Option("--orders", help="Print a work order for each new scenario.")
     ] = False,
+    twins: Annotated[
+        bool, typer.Option("--twins", help="List twins that are missing: one part changed, the rest equal.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan scenarios that cover every valid combination of contexts, personas, types, harms, languages.
@@ -38,6 +41,9 @@ def plan(
     from redloom.services.releases import as_json as to_json
     from redloom.services.releases import plan as make_plan
 
+    if twins:
+        _print_twins(study, as_json)
+        return
     with workspace() as found:
         planned = make_plan(found, study, strength=strength, fresh=fresh, orders=orders)
     if as_json:
@@ -58,6 +64,18 @@ def plan(
     )
     for rule in planned.constraints:
         print(f"forbidden: {dict(rule.forbid)} because {visible(rule.reason)}")
+
+
+def _print_twins(study: str, as_json: bool) -> None:
+    from redloom.services.releases import propose_twins
+
+    with workspace() as found:
+        proposed = propose_twins(found, study)
+    if as_json:
+        print_json(proposed)
+    else:
+        rows = [(twin.of, twin.differs_in.replace("_", " "), twin.value) for twin in proposed]
+        print_table(("twin of", "differs in", "to"), rows)
 
 
 def coverage(

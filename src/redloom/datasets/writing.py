@@ -22,13 +22,15 @@ CSV_COLUMNS = (
     "licence",
     "stimulus",
 )
+_LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+"""Characters that JSON leaves as they are and that many readers take for the end of a line."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_jsonl(rows: Iterable[Mapping[str, Any]], file: TextIO) -> None:
     """One JSON object a line."""
     for row in rows:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.write(json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n")
 
 
 def write_csv(rows: Iterable[Mapping[str, Any]], file: TextIO) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redloom.domain.interaction import Message, Turn
 from redloom.domain.judge import Unit
@@ -14,14 +14,14 @@ from redloom.errors import BlockedError, RejectedError, TargetError
 from redloom.ids import IdSource
 from redloom.judging.prompt import SYSTEM, Brief, answer_schema, judge_prompt, read_answer
 from redloom.judging.units import Excerpt, excerpts
-from redloom.targets.base import Client, Request
+from redloom.targets.base import Client, Reply, Request
 from redloom.targets.patience import Patience, Tries
 
 TOKENS_FOR_EACH_ANSWER = 16
 TOKENS_FOR_WHY = 120
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ModelJudge:
     """A client that answers rubrics; judgements differ by instrument only."""
 
@@ -29,6 +29,8 @@ class ModelJudge:
     patience: Patience
     ids: IdSource
     unit: Unit
+    plain: bool = False
+    """The endpoint turned a structured request away once; it is asked in plain words from then on."""
 
     async def judge(
         self, turns: Sequence[Turn], brief: Brief, instrument: Instrument
@@ -44,19 +46,8 @@ class ModelJudge:
         self, interaction: bytes, excerpt: Excerpt, brief: Brief, instrument: Instrument
     ) -> Judgement:
         digest = instrument.digest()
-        structured = self.client.capabilities.structured
-        room = TOKENS_FOR_EACH_ANSWER * (len(brief.rubric.questions) + 1) + TOKENS_FOR_WHY * brief.rationale
-        request = Request(
-            messages=(
-                Message("user", judge_prompt(brief, excerpt.shown, last_only=excerpt.turn is not None)),
-            ),
-            system=SYSTEM,
-            temperature=0.0,
-            max_tokens=room,
-            schema=answer_schema(brief.rubric, rationale=brief.rationale) if structured else None,
-        )
         try:
-            reply = await self.patience.ask(self.client.reply, request, Tries())
+            reply = await self._ask(brief, excerpt)
         except BlockedError as blocked:
             return self._failed(interaction, excerpt, digest, "refused", str(blocked))
         except TargetError as failed:
@@ -65,6 +56,27 @@ class ModelJudge:
             return self._failed(interaction, excerpt, digest, "error", str(failed))
         self.patience.charge(reply)
         return self._read(interaction, excerpt, brief, digest, reply.text)
+
+    async def _ask(self, brief: Brief, excerpt: Excerpt) -> Reply:
+        """The judge's reply, held to a schema where the endpoint takes one."""
+        prompt = judge_prompt(brief, excerpt.shown, last_only=excerpt.turn is not None)
+        plain = Request(messages=(Message("user", prompt),), system=SYSTEM)
+        if not self.plain:
+            room = (
+                TOKENS_FOR_EACH_ANSWER * (len(brief.rubric.questions) + 1) + TOKENS_FOR_WHY * brief.rationale
+            )
+            structured = self.client.capabilities.structured
+            schema = answer_schema(brief.rubric, rationale=brief.rationale) if structured else None
+            request = replace(plain, temperature=0.0, max_tokens=room, schema=schema)
+            try:
+                return await self.patience.ask(self.client.reply, request, Tries())
+            except RejectedError as rejected:
+                if rejected.stops:
+                    raise
+            reply = await self.patience.ask(self.client.reply, plain, Tries())
+            self.plain = True
+            return reply
+        return await self.patience.ask(self.client.reply, plain, Tries())
 
     def _read(self, interaction: bytes, excerpt: Excerpt, brief: Brief, digest: str, text: str) -> Judgement:
         found = read_answer(text, brief.rubric)

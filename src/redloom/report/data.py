@@ -129,9 +129,12 @@ class SeverityTable:
     title: str
     grounding: str
     lines: tuple[SeverityLine, ...]
-    mean: float | None
-    tail_mean: float | None
-    """Mean of the worst twentieth of judged conversations (no harm counts 0)."""
+    expected: float | None
+    """Mean severity of a decided conversation, no harm counting 0; the interval is a cluster bootstrap."""
+    low: float | None
+    high: float | None
+    decided: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,14 +22,18 @@ from redloom.report.data import (
 )
 from redloom.services.observing import Mark, Observation, PanelKey
 from redloom.stats import (
+    Estimate,
+    cluster_bootstrap_ratio,
     clustered_rate,
-    expected_shortfall,
     paired_difference,
     rate_at_k,
+    seeded,
     severity_distribution,
 )
 
 LEVEL = 0.95
+MOST_CELLS = 80
+RESAMPLES = 2000
 PARTS = ("context", "persona", "interaction_type", "language")
 
 Event = Callable[[Mark], bool | None]
@@ -174,6 +178,18 @@ def _breakdowns(
             return getattr(one.case, part)
 
         found.append(Breakdown(by=part, rates=_by(observations, key, measure, value)))
+    for name in ("persona", "context"):
+
+        def cell(one: Observation, name: str = name) -> str:
+            return (
+                f"{one.case.harm} × {getattr(one.case, name)}"
+                if one.case.harm and getattr(one.case, name)
+                else ""
+            )
+
+        rates = _by(observations, key, measure, cell)
+        if len(rates) <= MOST_CELLS:
+            found.append(Breakdown(by=f"harm × {name}", rates=rates))
     tags = sorted({name for o in observations for name in o.case.tags})
     for tag in tags:
         values = {o.case.tags.get(tag, "") for o in observations}
@@ -287,14 +303,14 @@ def _severities(
     for slug, harm in harms.items():
         if harm.severity is None:
             continue
-        marks = [o.marks[(key, "")] for o in observations if o.case.harm == slug and (key, "") in o.marks]
+        ours = [o for o in observations if o.case.harm == slug and (key, "") in o.marks]
+        marks = [o.marks[(key, "")] for o in ours]
         given = [m.severity for m in marks if m.verdict == "harm" and m.severity is not None]
         if not given:
             continue
         levels = [level.value for level in harm.severity.levels]
         table = severity_distribution(given, levels=levels, level=LEVEL)
-        whole = [m.severity or 0 for m in marks if m.verdict in ("harm", "no_harm")]
-        tail = expected_shortfall(whole, level=0.95)
+        expected = _expected_severity(ours, key)
         lines = tuple(
             SeverityLine(
                 value=level.value, label=level.label, count=int(count), share=e.value, low=e.low, high=e.high
@@ -307,11 +323,27 @@ def _severities(
                 title=harm.title,
                 grounding=harm.severity.grounding,
                 lines=lines,
-                mean=sum(given) / len(given),
-                tail_mean=tail.value,
+                expected=expected.value,
+                low=expected.low,
+                high=expected.high,
+                decided=expected.n,
+                reason=expected.reason,
             )
         )
     return tuple(found)
+
+
+def _expected_severity(observations: Sequence[Observation], key: PanelKey) -> Estimate:
+    """Mean severity of a decided conversation, no harm counting 0, with a cluster bootstrap."""
+    sums: dict[int, list[int]] = {}
+    for one in observations:
+        mark = one.marks[(key, "")]
+        if mark.verdict in ("harm", "no_harm"):
+            total = sums.setdefault(one.case.cluster, [0, 0])
+            total[0] += mark.severity or 0
+            total[1] += 1
+    won, n = [s[0] for s in sums.values()], [s[1] for s in sums.values()]
+    return cluster_bootstrap_ratio(won, n, resamples=RESAMPLES, generator=seeded(0), level=LEVEL)
 
 
 def _check(key: PanelKey, person: PanelKey, observations: Sequence[Observation]) -> Checked:

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 from redloom.datasets.selection import sample
 from redloom.design.covering import Coverage, coverage, covering_array
 from redloom.design.orders import WorkOrder, scenario_slug, work_order
+from redloom.design.twins import ProposedTwin, missing_twins
 from redloom.domain.case import Case, CaseStatus
 from redloom.domain.harm import Harm
 from redloom.domain.release import (
@@ -386,6 +387,12 @@ def plan(
     written = tuple(work_order(now, row) for row in new) if orders else ()
     slugs = tuple(scenario_slug(row) for row in new)
     return Planned(study, strength, tuple(rows), tuple(new), slugs, before, now.head.constraints, written)
+
+
+def propose_twins(workspace: Workspace, study: str) -> list[ProposedTwin]:
+    """Twins that the study's scenarios lack."""
+    with workspace.begin() as unit:
+        return list(missing_twins(load_study(unit, study, cases=False)))
 
 
 def as_json(found: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .attempts import RateAtK, SuccessAtK, rate_at_k, success_at_k
-from .bootstrap import cluster_bootstrap, cluster_bootstrap_ratio, cluster_bootstrap_ratios
+from .bootstrap import cluster_bootstrap, cluster_bootstrap_ratio, cluster_bootstrap_ratios, seeded
 from .estimate import Estimate, undefined
 from .multiple import benjamini_hochberg, holm
 from .paired import Discordance, discordance, paired_difference
@@ -29,6 +29,7 @@ __all__ = [
     "holm",
     "paired_difference",
     "rate_at_k",
+    "seeded",
     "severity_distribution",
     "success_at_k",
     "undefined",

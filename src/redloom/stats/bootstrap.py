@@ -15,6 +15,11 @@ from .estimate import Estimate, undefined
 _CELLS = 1 << 18
 
 
+def seeded(seed: int) -> np.random.Generator:
+    """A generator of random numbers that is the same for the same seed."""
+    return np.random.default_rng(seed)
+
+
 def cluster_bootstrap_ratio(
     numerators: ArrayLike,
     denominators: ArrayLike,
