@@ -335,7 +335,9 @@ def study_file(page: str) -> str:
     """``page`` with its tables written anew."""
     for name, text in tables().items():
         pattern = rf"(<!-- fields {name} -->\n).*?(<!-- end -->)"
-        page, count = re.subn(pattern, lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", page, flags=re.S)
+        page, count = re.subn(
+            pattern, lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", page, flags=re.S
+        )
         assert count == 1, f"study-file.md has no place '<!-- fields {name} -->'"
     return page
 

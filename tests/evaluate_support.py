@@ -114,8 +114,8 @@ class Loopback:
         answer = self.answer(received)
         if answer.delay:
             await asyncio.sleep(answer.delay)
-        while answer.hold is not None and not answer.hold.is_set():
-            await asyncio.sleep(0.005)
+        if answer.hold is not None:
+            await asyncio.to_thread(answer.hold.wait, 10)
         content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
         if answer.cut_off:
             half = web.StreamResponse(

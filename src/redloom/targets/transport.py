@@ -51,6 +51,11 @@ class Transport:
             raise UnavailableError(f"{url} did not answer within {self._timeout.total:g} s") from error
         except aiohttp.InvalidURL as error:
             raise SetupError(f"{url!r} is not a usable address") from error
+        except aiohttp.ClientConnectorError as error:
+            number = error.os_error.errno
+            known = number is not None and number > 0
+            reason = os.strerror(number).lower() if known else error.os_error.strerror or str(error.os_error)
+            raise UnavailableError(f"{url} cannot be reached: {reason}") from error
         except aiohttp.ClientError as error:
             raise UnavailableError(f"{url} cannot be reached: {error}") from error
         try:
