@@ -53,8 +53,8 @@ class Transport:
             raise SetupError(f"{url!r} is not a usable address") from error
         except aiohttp.ClientConnectorError as error:
             number = error.os_error.errno
-            known = number is not None and number > 0
-            reason = os.strerror(number).lower() if known else error.os_error.strerror or str(error.os_error)
+            told = os.strerror(number).lower() if number is not None and number > 0 else error.os_error.strerror
+            reason = told or str(error.os_error)
             raise UnavailableError(f"{url} cannot be reached: {reason}") from error
         except aiohttp.ClientError as error:
             raise UnavailableError(f"{url} cannot be reached: {error}") from error
