@@ -111,7 +111,7 @@ ALIAS_BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
     ids=lambda value: ascii(value[:16]) if isinstance(value, str) else str(value),
 )
 def test_what_is_no_document_is_refused(text: str, line: int | None, message: str) -> None:
-    with pytest.raises(InputError, match="line|document|YAML") as caught:
+    with pytest.raises(InputError, match=r"f\.yaml") as caught:
         parse(text, file="f.yaml")
     (issue,) = caught.value.issues
     assert message in issue.message

@@ -111,7 +111,7 @@ def test_a_change_makes_a_new_version_and_keeps_the_old_one(workspace: Workspace
             (2, 41, "a birthday"),
         ]
         assert len(unit.definitions("small").versions("persona", "child")) == 1
-    assert [entry["detail"]["changes"] for entry in _history(workspace)][0] == ["change persona/adult"]
+    assert _history(workspace)[0]["detail"]["changes"] == ["change persona/adult"]
 
 
 def test_absence_removes_nothing(workspace: Workspace, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+import sqlalchemy as sa
 
 from redloom.domain.case import Case
 from redloom.domain.context import Context
@@ -43,7 +44,12 @@ def _release(workspace: Workspace, unit: UnitOfWork, study: str, version: str, s
     stored.put("context", [("here", context)], author="a", origin="o", why="", at=workspace.now())
     head = stored.head("context", "here")
     assert head is not None
-    row = {"id": workspace.ids.new(), "definition_id": head.definition_id, "kind": "note", "about": head.digest}
+    row = {
+        "id": workspace.ids.new(),
+        "definition_id": head.definition_id,
+        "kind": "note",
+        "about": head.digest,
+    }
     stored.add_facts([{**row, "body": {"by": study}, "author": "a", "why": ""}])
     facts: list[StoredFact] = list(stored.facts("note", subject="context"))
     texts = sorted({case.script[0] for _, case in cases})
@@ -105,7 +111,9 @@ def test_cases_are_those_of_the_release_in_order(unit_with_two: tuple[UnitOfWork
     assert [c.script for _, c in unit.releases("two").cases(other)] == [("x",)]
 
 
-def test_cases_go_on_after_an_ordinal_and_stop_after_so_many(unit_with_two: tuple[UnitOfWork, int, int]) -> None:
+def test_cases_go_on_after_an_ordinal_and_stop_after_so_many(
+    unit_with_two: tuple[UnitOfWork, int, int],
+) -> None:
     unit, first, _ = unit_with_two
     releases = unit.releases("one")
     assert [r.ordinal for r, _ in releases.cases(first, after=1)] == [2, 3, 4]
@@ -138,14 +146,16 @@ def test_a_version_is_stored_once_in_a_study(
     workspace: Workspace, unit_with_two: tuple[UnitOfWork, int, int]
 ) -> None:
     unit, _, _ = unit_with_two
-    import sqlalchemy as sa
-
     with pytest.raises(sa.exc.IntegrityError, match="UNIQUE"), unit.connection.begin_nested():
         _release(workspace, unit, "one", "1.0", ["x"])
 
 
-def test_a_manifest_that_is_none_is_a_failure_of_the_store(unit_with_two: tuple[UnitOfWork, int, int]) -> None:
+def test_a_manifest_that_is_none_is_a_failure_of_the_store(
+    unit_with_two: tuple[UnitOfWork, int, int],
+) -> None:
     unit, _, _ = unit_with_two
     unit.connection.exec_driver_sql("UPDATE release SET manifest = '{}'")
-    with pytest.raises(StoreError, match=r"the manifest of release 1\.0 as the database holds it cannot be read"):
+    with pytest.raises(
+        StoreError, match=r"the manifest of release 1\.0 as the database holds it cannot be read"
+    ):
         unit.releases("one").get("1.0")

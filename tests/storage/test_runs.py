@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from helpers_create.small import small_document, to_study
 
+from helpers_create.small import small_document, to_study
 from redloom.datasets.study_file import StudyFile
 from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Instrument, Judgement
@@ -107,7 +107,13 @@ def test_runs_are_those_of_the_study(workspace: Workspace, two: tuple[int, int])
         assert [run.name for run in unit.runs.all(unit.study_id("one"))] == ["aaa1"]
         assert [run.name for run in unit.runs.all()] == ["aaa2", "aaa1"]
         (run,) = unit.runs.all(unit.study_id("two"))
-        assert (run.id, run.spec, run.state, run.message, run.finished_at) == (two[1], _spec("two"), "running", None, None)
+        assert (run.id, run.spec, run.state, run.message, run.finished_at) == (
+            two[1],
+            _spec("two"),
+            "running",
+            None,
+            None,
+        )
 
 
 def test_a_run_moves_and_its_spec_grows_alone(workspace: Workspace, two: tuple[int, int]) -> None:
@@ -121,7 +127,9 @@ def test_a_run_moves_and_its_spec_grows_alone(workspace: Workspace, two: tuple[i
         assert (second.state, second.message, second.spec) == ("running", None, _spec("two"))
 
 
-def test_attempts_states_and_what_was_spent_are_those_of_the_run(workspace: Workspace, two: tuple[int, int]) -> None:
+def test_attempts_states_and_what_was_spent_are_those_of_the_run(
+    workspace: Workspace, two: tuple[int, int]
+) -> None:
     a, b, c = STIMULI[:3]
     first = [
         _record(workspace, a, tokens_in=10, tokens_out=1, cost=0.5),
@@ -129,7 +137,9 @@ def test_attempts_states_and_what_was_spent_are_those_of_the_run(workspace: Work
         _record(workspace, b, arm="no_context", tokens_in=40, tokens_out=4, cost=0.125),
     ]
     _write(workspace, two[0], first)
-    _write(workspace, two[1], [_record(workspace, a, tokens_in=999, tokens_out=999, cost=99.0, state="blocked")])
+    _write(
+        workspace, two[1], [_record(workspace, a, tokens_in=999, tokens_out=999, cost=99.0, state="blocked")]
+    )
     with workspace.begin() as unit:
         found = unit.runs.attempts(two[0], [a, c])
         assert [(x.stimulus, x.arm, x.index, x.state, x.ended_by) for x in found] == [
@@ -138,7 +148,10 @@ def test_attempts_states_and_what_was_spent_are_those_of_the_run(workspace: Work
         ]
         assert [x.interaction for x in found] == [record.interaction for record in first[:2]]
         assert found[0].used == first[0].used
-        assert unit.runs.states(two[0]) == {"full": {"completed": 1, "error": 1}, "no_context": {"completed": 1}}
+        assert unit.runs.states(two[0]) == {
+            "full": {"completed": 1, "error": 1},
+            "no_context": {"completed": 1},
+        }
         assert unit.runs.states(two[1]) == {"full": {"blocked": 1}}
         spent = unit.runs.spent(two[0])
         assert (spent.requests, spent.tokens_in, spent.tokens_out) == (3, 70, 7)
@@ -161,7 +174,7 @@ def test_attempts_of_many_stimuli_are_streamed(workspace: Workspace, two: tuple[
             [STIMULI[0], STIMULI[CHUNK - 1]],
             [STIMULI[CHUNK]],
             [STIMULI[2 * CHUNK + 1]],
-        ] or [len(batch) for batch in batches] == [2, 1, 1]
+        ]
 
 
 def test_conversations_have_their_turns_first_to_last(workspace: Workspace, two: tuple[int, int]) -> None:
@@ -188,7 +201,11 @@ def _judgement(workspace: Workspace, record: Record, instrument: Instrument, **c
     assert record.interaction is not None
     values: dict[str, Any] = {"state": "ok", "verdict": "harm", **changes}
     return Judgement(
-        id=workspace.ids.new(), interaction=record.interaction, turn=None, instrument=instrument.digest(), **values
+        id=workspace.ids.new(),
+        interaction=record.interaction,
+        turn=None,
+        instrument=instrument.digest(),
+        **values,
     )
 
 
@@ -219,7 +236,9 @@ def test_judgements_are_those_of_the_conversations_and_instruments_those_of_the_
         assert unit.judgements.instruments(two[1]) == {b.digest(): b}
 
 
-def test_a_revision_takes_the_place_of_what_it_names_and_both_stay(workspace: Workspace, two: tuple[int, int]) -> None:
+def test_a_revision_takes_the_place_of_what_it_names_and_both_stay(
+    workspace: Workspace, two: tuple[int, int]
+) -> None:
     record, a = _record(workspace, STIMULI[0]), _instrument("a")
     _write(workspace, two[0], [record])
     first = _judgement(workspace, record, a)

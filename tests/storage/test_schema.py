@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from helpers_create.databases import content, rows, tamper
 
+from helpers_create.databases import content, rows, tamper
 from redloom.errors import InputError, SetupError, StoreError
 from redloom.services.workspace import Workspace
 from redloom.storage.database import SCHEMA, Database
@@ -20,7 +20,9 @@ from redloom.storage.tables import metadata
 
 def test_the_migrations_make_the_tables_that_the_code_knows(workspace: Workspace) -> None:
     with workspace.database.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
         assert compare_metadata(context, metadata) == []
 
 
@@ -33,7 +35,9 @@ def test_tables_keep_their_keys_and_the_form_of_their_storage(database: Path, tm
 
     def shape(path: Path) -> dict[str, object]:
         found: dict[str, object] = {}
-        for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'alembic%'"):
+        for (name,) in rows(
+            path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'alembic%'"
+        ):
             columns = [row[1:] for row in rows(path, f'PRAGMA table_info("{name}")')]
             keys = sorted(row[2:] for row in rows(path, f'PRAGMA foreign_key_list("{name}")'))
             ((without_rowid,),) = rows(path, "SELECT wr FROM pragma_table_list WHERE name = ?", name)
@@ -66,7 +70,9 @@ def test_a_database_with_another_schema_is_refused_with_a_sentence(
 
 def test_a_new_file_is_made_with_all_tables(tmp_path: Path) -> None:
     Database(f"sqlite:///{tmp_path}/new.db").close()
-    found = {name for (name,) in rows(tmp_path / "new.db", "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    found = {
+        name for (name,) in rows(tmp_path / "new.db", "SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
     assert found == {*metadata.tables, "alembic_version"}
 
 
@@ -117,7 +123,10 @@ def test_every_connection_enforces_foreign_keys_and_writes_ahead(workspace: Work
 def test_a_row_that_names_nothing_is_refused(workspace: Workspace, database: Path) -> None:
     before = content(database)
     statement = "INSERT INTO definition (study_id, kind, slug, retired) VALUES (99, 'case', 'x', 0)"
-    with pytest.raises(StoreError, match="FOREIGN KEY constraint failed"), workspace.database.begin() as connection:
+    with (
+        pytest.raises(StoreError, match="FOREIGN KEY constraint failed"),
+        workspace.database.begin() as connection,
+    ):
         connection.exec_driver_sql(statement)
     assert content(database) == before
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from redloom.domain.run import Budget
     from redloom.services.execution import Executed, Progress
 
+DEFAULT_CONCURRENCY = 8
+"""For estimates of time; a run asks the target."""
+
 BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible endpoint.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, max=1024, help="Requests at once.")]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", help="US dollars; of the whole run.")]
@@ -185,10 +188,13 @@ def run(
         selection=ReleaseOptions(provisional=True, sample=sample, seed=seed),
     )
     with workspace() as found:
-        if dry_run:
+        if dry_run or any(limit is not None for limit in (max_cost, max_tokens, max_requests, max_time)):
             prepared = service.prepare_run(found, slug, version, options)
-            print_json(prepared) if as_json else _print_estimate(prepared)
-            return
+            told = _estimate_lines(prepared, concurrency or DEFAULT_CONCURRENCY)
+            if dry_run:
+                print_json(prepared) if as_json else print(told)
+                return
+            note(told)
         with _Watching() as watching:
             operation = Operation(
                 concurrency=concurrency,
@@ -401,14 +407,16 @@ def _done(found: Executed) -> int:
     return sum(n for state, n in found.states.items() if state in FINAL_STATES)
 
 
-def _print_estimate(prepared: Any) -> None:
+def _estimate_lines(prepared: Any, concurrency: int) -> str:
     e = prepared.estimate
-    print(
-        f"{prepared.spec.study}@{prepared.spec.version} on {prepared.spec.target_name}: {prepared.cases} cases, "
-        f"{e.items} attempts, {e.requests} requests"
-    )
     cost = "no prices are declared" if e.cost is None else f"about {e.cost:.2f} US dollars"
-    print(f"about {e.tokens_in} tokens in and {e.tokens_out} out; {cost}")
+    seconds = e.requests / concurrency
+    return (
+        f"{prepared.spec.study}@{prepared.spec.version} on {prepared.spec.target_name}: {prepared.cases} cases, "
+        f"{e.items} attempts, {e.requests} requests\n"
+        f"about {e.tokens_in} tokens in and {e.tokens_out} out; {cost}\n"
+        f"at {concurrency} requests at once and one second a reply, about {seconds:.0f} s"
+    )
 
 
 def _finish(done: Executed, as_json: bool) -> None:

@@ -33,13 +33,21 @@ class ModelJudge:
     """The endpoint turned a structured request away once; it is asked in plain words from then on."""
 
     async def judge(
-        self, turns: Sequence[Turn], brief: Brief, instrument: Instrument
+        self,
+        turns: Sequence[Turn],
+        brief: Brief,
+        instrument: Instrument,
+        *,
+        before: frozenset[bytes | None] = frozenset(),
     ) -> AsyncIterator[Judgement]:
         """One judgement for each unit of a conversation; a judge that fails is a state, not an exception.
 
+        ``before`` are the units judged already, by turn (None for the whole interaction).
         Raises RejectedError where every further request would fail the same way, BudgetSpentError, Stopped.
         """
         for excerpt in excerpts(turns, self.unit):
+            if excerpt.turn in before:
+                continue
             yield await self._one(turns[0].interaction, excerpt, brief, instrument)
 
     async def _one(

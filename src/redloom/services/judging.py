@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.model import ModelJudge
 from redloom.judging.prompt import PROMPT_VERSION, Brief
 from redloom.judging.rules import PhraseRule, RefusalRule
+from redloom.judging.units import excerpts
 from redloom.services.finding import find_run
 from redloom.services.studies import load_study
 from redloom.services.targets import connected, resolve_target
@@ -170,6 +172,14 @@ class Work:
         """Instruments that judged it with a state other than error."""
         return frozenset(j.instrument for j in self.judgements if j.state != "error")
 
+    def judged(self, instrument: str) -> frozenset[bytes | None]:
+        """The turns that an instrument judged with a state other than error; None for the whole of it."""
+        return frozenset(j.turn for j in self.judgements if j.instrument == instrument and j.state != "error")
+
+
+Task = tuple[Work, Instrument, Brief, frozenset[bytes | None]]
+"""A conversation to be judged with an instrument, and the turns that it judged before."""
+
 
 def pieces(
     unit: UnitOfWork, run: StoredRun, frames: Frames, *, chosen: frozenset[str] | None = None
@@ -301,16 +311,20 @@ class _ModelPlan:
     async def judge(self, client: Client, patience: Patience) -> Judged:
         """All of it, so many at once; what was judged is stored as it comes."""
         judge = ModelJudge(client=client, patience=patience, ids=self._workspace.ids, unit=self._unit)
-        work = asyncio.Queue[tuple[Work, Instrument, Brief] | None](patience.concurrency * 2)
+        work = asyncio.Queue[Task | None](patience.concurrency * 2)
         message: str | None = None
         failure: BaseException | None = None
         total = await asyncio.to_thread(lambda: sum(1 for _ in self._todo()))
         self._tell(total)
         storing = asyncio.Lock()
-        todo = self._todo()
+        todo, reading = self._todo(), threading.Lock()
+
+        def read() -> list[Task]:
+            with reading:
+                return list(islice(todo, READ_AHEAD))
 
         async def produce() -> None:
-            while batch := await asyncio.to_thread(lambda: list(islice(todo, READ_AHEAD))):
+            while batch := await asyncio.to_thread(read):
                 for one in batch:
                     await work.put(one)
             for _ in range(patience.concurrency):
@@ -318,10 +332,15 @@ class _ModelPlan:
 
         async def consume() -> None:
             while (one := await work.get()) is not None:
-                talk, instrument, brief = one
-                made = [found async for found in judge.judge(talk.interaction.turns, brief, instrument)]
-                async with storing:
-                    await asyncio.to_thread(self._store, made, instrument)
+                talk, instrument, brief, before = one
+                made: list[Judgement] = []
+                try:
+                    async for found in judge.judge(talk.interaction.turns, brief, instrument, before=before):
+                        made.append(found)  # noqa: PERF401  kept where a later one raises
+                finally:
+                    if made:
+                        async with storing:
+                            await asyncio.to_thread(self._store, made, instrument)
                 self._conversations += 1
                 self._tell(total)
 
@@ -335,7 +354,8 @@ class _ModelPlan:
         except* RedloomError as group:
             failure = first_of(group)
         finally:
-            todo.close()
+            with reading:
+                todo.close()
         if failure is not None:
             raise failure
         return Judged(self._run.name, self._options.judge, self._states, self._conversations, message)
@@ -344,7 +364,7 @@ class _ModelPlan:
         if self._options.on_progress is not None:
             self._options.on_progress(self._conversations, total)
 
-    def _todo(self) -> Generator[tuple[Work, Instrument, Brief]]:
+    def _todo(self) -> Generator[Task]:
         """What is left to judge; a conversation that cases share comes once for each instrument."""
         found: set[tuple[bytes, str]] = set()
         with self._workspace.begin() as unit:
@@ -356,7 +376,7 @@ class _ModelPlan:
                             found.add(key)
                             yield one
 
-    def _missing(self, work: Work) -> Iterator[tuple[Work, Instrument, Brief]]:
+    def _missing(self, work: Work) -> Iterator[Task]:
         harm = self._frames.harm(work.case)
         if harm is not None and self._definition.harms and harm[0] not in self._definition.harms:
             return
@@ -364,8 +384,9 @@ class _ModelPlan:
             work.frame, harm, self._definition, self._language, variants=self._options.variants
         ):
             instrument = self._instrument(slug, variant, brief)
-            if instrument.digest() not in work.judged_by:
-                yield work, instrument, brief
+            before = work.judged(instrument.digest())
+            if any(excerpt.turn not in before for excerpt in excerpts(work.interaction.turns, self._unit)):
+                yield work, instrument, brief, before
 
     def _instrument(self, harm: str | None, variant: str, brief: Brief) -> Instrument:
         return Instrument(

@@ -53,7 +53,9 @@ class Transport:
             raise SetupError(f"{url!r} is not a usable address") from error
         except aiohttp.ClientConnectorError as error:
             number = error.os_error.errno
-            told = os.strerror(number).lower() if number is not None and number > 0 else error.os_error.strerror
+            told = (
+                os.strerror(number).lower() if number is not None and number > 0 else error.os_error.strerror
+            )
             reason = told or str(error.os_error)
             raise UnavailableError(f"{url} cannot be reached: {reason}") from error
         except aiohttp.ClientError as error:
