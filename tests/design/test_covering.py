@@ -186,6 +186,15 @@ def test_an_array_goes_on_from_the_rows_there_are(
     assert coverage(space, rules, rows, strength=strength).holes == ()
 
 
+def test_what_the_library_leaves_open_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    forbidden = {"a": "0", "b": "1", "c": "0", "d": "0"}
+    monkeypatch.setattr("covertable.make", lambda *given, **options: [*L9[1:4], forbidden])
+    rules = (_forbid(a="0", b=("1", "2")),)
+    rows = covering_array(FOUR, rules, strength=2)
+    assert not [row for row in rows if any(rule.forbids(row) for rule in rules)]
+    assert coverage(FOUR, rules, rows, strength=2).holes == ()
+
+
 def test_the_same_space_gives_the_same_rows() -> None:
     rules = (_forbid(a="0", b=("1", "2")),)
     assert covering_array(FOUR, rules, strength=2) == covering_array(FOUR, rules, strength=2)

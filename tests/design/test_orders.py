@@ -37,7 +37,7 @@ def test_an_order_for_a_persona_who_says_nothing() -> None:
     study = small_study(personas__adult={"title": "Somebody", "provenance": "synthetic"})
     instruction = work_order(study, PARTS).instruction
     assert "Who writes: Somebody.\n" in instruction
-    assert "as the scenario says" in instruction
+    assert "What for" not in instruction
 
 
 def test_each_part_changes_the_slug() -> None:

@@ -122,6 +122,8 @@ def test_slugs(text: str) -> None:
         "a:b",
         "a\n",
         "e\u0301",
+        "\u212b",
+        "\u1100\u1161",
         "x" * (MAX_SLUG + 1),
         "a\u202e",
         "..",

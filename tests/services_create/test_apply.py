@@ -218,7 +218,7 @@ def test_what_was_changed_elsewhere_and_here_is_a_conflict_and_nothing_is_stored
     found = {issue.path: issue.message for issue in caught.value.issues}
     assert found["personas.adult.title"] == (
         "stored 'A grown-up' (by ann through web), in the file 'An older adult'; "
-        "both were changed: choose with --take file or --take web"
+        "it was changed elsewhere since this file was written: choose with --take file or --take web"
     )
     assert set(found) == {
         "personas.adult.title",

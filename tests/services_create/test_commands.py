@@ -233,7 +233,7 @@ def test_an_import_without_a_prompt_says_which_columns_there_are(
 
 def test_plan_prints_new_scenarios_orders_or_json(run: Run, study: str) -> None:
     assert "24 of 39 valid combinations were covered, 1 are forbidden" in run("plan", study).out
-    assert "because Children do not stand there." in run("plan", study).out
+    assert ": Children do not stand there." in run("plan", study).out
     orders = run("plan", study, "--orders").out
     planned = run("plan", study, "--json").json
     assert orders.count("Write the user's side of a conversation") == len(planned["new"])

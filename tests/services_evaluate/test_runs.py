@@ -316,7 +316,7 @@ def test_a_refused_second_execution_leaves_a_cancelled_run_cancelled(tmp_path: P
             time.sleep(0.01)
         with opened(tmp_path) as other:
             cancel_run(other, "last")
-            with pytest.raises(StoreError):
+            with pytest.raises(InputError, match="was cancelled, for good"):
                 resume(other)
             gate.set()
             first.join()

@@ -95,8 +95,8 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", "'nonsense' is no database address; expected sqlite:///PATH or postgresql://HOST/NAME"),
-        ("mysql://h/d", "'mysql://h/d': expected sqlite:///PATH or postgresql://HOST/NAME"),
+        ("nonsense", "'nonsense' is no database address; expected sqlite:///PATH"),
+        ("mysql://h/d", "'mysql://h/d': expected sqlite:///PATH"),
         ("", "'' is no database address"),
     ],
 )

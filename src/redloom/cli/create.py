@@ -63,7 +63,11 @@ def plan(
         f"{before.covered} of {before.valid} valid combinations were covered, {before.forbidden} are forbidden"
     )
     for rule in planned.constraints:
-        print(f"forbidden: {dict(rule.forbid)} because {visible(rule.reason)}")
+        parts = [
+            f"{d.replace('_', ' ')} {v if isinstance(v, str) else ' or '.join(v)}"
+            for d, v in rule.forbid.items()
+        ]
+        print(f"forbidden: {' with '.join(parts)}: {visible(rule.reason)}")
 
 
 def _print_twins(study: str, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -71,7 +71,8 @@ def _print_applied(done: Applied) -> None:
             for path, before, after in change.fields:
                 print(f"    {path}: {visible(repr(before))} -> {visible(repr(after))}")
         elif change.action == "act":
-            print(f"    {change.fields[0][0]} by {visible(str(_by(change.fields[0][2])))}")
+            by = _by(change.fields[0][2])
+            print(f"    {change.fields[0][0]}" + (f" by {visible(by)}" if by else ""))
     if len(listed) < len(done.changes):
         print(f"... and {len(done.changes) - len(listed)} more")
     verb = "would change" if done.dry_run else "changed"
@@ -84,7 +85,7 @@ def _print_applied(done: Applied) -> None:
 
 
 def _by(body: Any) -> str:
-    return body.get("by", "operation") if isinstance(body, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return str(cast(dict[str, Any], body).get("by", "")) if isinstance(body, dict) else ""
 
 
 def show(

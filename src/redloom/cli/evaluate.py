@@ -363,7 +363,7 @@ def _attempts(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     for part in text.split(","):
         arm, equals, count = part.strip().rpartition("=")
-        if not count.isdigit():
+        if not count.isdecimal():
             raise InputError(
                 f"--attempts {text!r}: expected a number, or numbers by arm such as full=2,no_context=1"
             )

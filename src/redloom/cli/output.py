@@ -46,8 +46,9 @@ def print_json(value: Any) -> None:
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", exclude_defaults=True)
+    dump: Any = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json", exclude_defaults=True)
     if isinstance(value, datetime.date | datetime.datetime):
         return value.isoformat()
     if isinstance(value, bytes):
@@ -88,6 +89,7 @@ class Bar:
 
     def __init__(self, what: str, total: int) -> None:
         self._what, self._started, self._said = what, time.monotonic(), 0.0
+        self._before: int | None = None
         self._bar: Any = None
         self._task: Any = None
         if sys.stderr.isatty():
@@ -112,6 +114,8 @@ class Bar:
 
     def update(self, done: int, total: int, beside: str = "") -> None:
         """Show how far it is."""
+        if self._before is None:
+            self._before = done
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=total, beside=beside)
             return
@@ -119,7 +123,8 @@ class Bar:
         if now - self._said >= self.SECONDS_BETWEEN_LINES or done == total:
             self._said = now
             elapsed = now - self._started
-            left = f", about {elapsed / done * (total - done):.0f} s left" if 0 < done < total else ""
+            new = done - self._before
+            left = f", about {elapsed / new * (total - done):.0f} s left" if new > 0 and done < total else ""
             note(f"{self._what}: {done}/{total}{' ' + beside if beside else ''}{left}")
 
     def close(self) -> None:

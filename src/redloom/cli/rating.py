@@ -67,7 +67,7 @@ def _ask(assignment: Assignment) -> dict[str, str] | None:
                 path.pop()
                 answers.pop(path[-1], None)
             continue
-        chosen = choices[int(given) - 1] if given.isdigit() and 0 < int(given) <= len(choices) else given
+        chosen = choices[int(given) - 1] if given.isdecimal() and 0 < int(given) <= len(choices) else given
         if chosen not in question.answers:
             print(f"{given!r} is none of the answers")
             continue

@@ -21,6 +21,8 @@ CSV_COLUMNS = (
     "source",
     "licence",
     "stimulus",
+    "provisional",
+    "canary",
 )
 _LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 """Characters that JSON leaves as they are and that many readers take for the end of a line."""

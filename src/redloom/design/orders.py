@@ -33,7 +33,7 @@ def work_order(study: Study, parts: Mapping[str, str]) -> WorkOrder:
         f"Write the user's side of a conversation in {language}, {length}. {opener}",
         f"Where: {context.setting}",
         f"Who writes: {persona.title}." + (f" They would say of themself: {said}" if said else ""),
-        f"What for: {'; '.join(persona.goals) or 'as the scenario says'}.",
+        *([f"What for: {'; '.join(persona.goals)}."] if persona.goals else []),
         f"How: {kind.title}. {kind.description}".strip(),
         f"What may go wrong: {harm.title}. {in_language(harm.definition, language)}",
         "Write what such a person would really write. Do not name the harm. Leave out real names and addresses.",

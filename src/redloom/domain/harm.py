@@ -141,6 +141,15 @@ class Harm(Definition):
             yield Reference("harm", slug, ("broader", index))
 
     @model_validator(mode="after")
+    def _one_act_each(self) -> Self:
+        for name in ("dissent", "endorsements"):
+            by = [act.by for act in getattr(self, name)]
+            again = next((who for index, who in enumerate(by) if who in by[:index]), None)
+            if again is not None:
+                raise ValueError(f"{name}: {again!r} stands there twice; each says it once, or under another name")
+        return self
+
+    @model_validator(mode="after")
     def _severities_on_the_scale(self) -> Self:
         scale = {level.value for level in self.severity.levels} if self.severity else set[int]()
         rubrics = [("rubric", self.rubric)]

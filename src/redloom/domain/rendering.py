@@ -61,6 +61,8 @@ class Rendering:
     turns: tuple[str, ...]
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     stop: str = "script_end"
+    limited: bool = False
+    """The turn limit cut the script."""
 
 
 def render(frame: Frame, *, arm: str, delivery: Deliveries, system_prompt: str = "") -> Rendering:
@@ -91,13 +93,23 @@ def render(frame: Frame, *, arm: str, delivery: Deliveries, system_prompt: str =
                 fields,
             )
     turns = [_fill(turn, frame if says_persona else None, case, language) for turn in case.script]
-    turns = [turn for turn in turns if turn][: case.turn_limit]
+    whole = [turn for turn in turns if turn]
+    turns = whole[: case.turn_limit]
+    limited = len(whole) > len(turns)
     if before:
         turns = ["\n\n".join([*before, *turns[:1]]), *turns[1:]]
     opening, asks_opening = case.opening, frame.model_opens and case.opening is None
     if "history" in out:
         turns, opening, asks_opening = ["\n\n".join(turns)], None, False
-    return Rendering("\n\n".join(system), opening, asks_opening, tuple(turns), fields, case.stop)
+    return Rendering(
+        system="\n\n".join(system),
+        opening=opening,
+        asks_opening=asks_opening,
+        turns=tuple(turns),
+        fields=fields,
+        stop=case.stop,
+        limited=limited,
+    )
 
 
 def unrealisable(arm: str, delivery: Deliveries) -> str | None:

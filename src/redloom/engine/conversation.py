@@ -49,7 +49,7 @@ def next_step(rendering: Rendering, turns: Sequence[Turn], *, is_refusal: IsRefu
     ):
         return End("user_left")
     if said >= len(rendering.turns):
-        return End("script_end")
+        return End("turn_limit" if rendering.limited else "script_end")
     return Say(rendering.turns[said])
 
 

@@ -86,7 +86,7 @@ def _differences(report: Report) -> list[str]:
             panel.rater,
             d.arm,
             words.points(d.value),
-            f"{words.points(d.low)} to {words.points(d.high)}",
+            "–" if d.low is None else f"{words.points(d.low)} to {words.points(d.high)}",
             d.pairs,
             d.clusters,
         )

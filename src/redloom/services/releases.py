@@ -34,7 +34,7 @@ from redloom.services.cases import statuses
 from redloom.services.finding import get_release
 from redloom.services.studies import load_study
 from redloom.services.workspace import Workspace
-from redloom.storage.mapping import StoredVersion
+from redloom.storage.mapping import StoredVersion, in_force
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.repositories.releases import Releases, StoredRelease
 from redloom.storage.unit_of_work import UnitOfWork
@@ -154,7 +154,7 @@ def _cut(
     cases = list(_freeze(selected, definitions, states, version, options.held_out))
     head = stored.head("study", study)
     assert head is not None
-    facts = [f for kind in ("dissent", "endorsements") for f in stored.facts(kind, subject="harm")]
+    facts = [f for kind in ("dissent", "endorsements") for f in in_force(stored.facts(kind, subject="harm"))]
     facts = [f for f in facts if any(under[key].definition_id == f.definition_id for key in used)]
     frozen = {v.definition_id for v in selected}
     facts += [f for f in stored.facts("validity", subject="case") if f.definition_id in frozen]

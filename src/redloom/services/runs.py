@@ -100,6 +100,8 @@ async def resume_run(workspace: Workspace, name: str, operation: Operation) -> E
     with workspace.begin() as unit:
         run = find_run(unit, name)
         study = unit.studies.slug_of(run.study_id)
+        if run.state == "cancelled":
+            raise InputError(f"run {run.name} was cancelled, for good; start a new run")
         rules = inline_rules(unit, study, operation.judges, workspace.ids)
     _check_budget(operation.budget, run.spec.target)
     async with connected(workspace, run.spec.target) as client:

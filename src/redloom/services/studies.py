@@ -13,7 +13,7 @@ from redloom.domain.value import Definition
 from redloom.errors import ConflictError, Issue
 from redloom.ids import digest
 from redloom.services.workspace import Workspace
-from redloom.storage.mapping import StoredVersion
+from redloom.storage.mapping import StoredVersion, acting, in_force
 from redloom.storage.unit_of_work import UnitOfWork
 
 Take = Literal["file", "web"]
@@ -145,7 +145,7 @@ def _conflict(head: StoredVersion, definition: Definition, kind: str) -> Iterabl
     for path, stored, given in describe_change(head.definition.content(), definition.content()):
         yield Issue(
             f"stored {stored!r} (by {head.author} through {head.origin}), in the file {given!r}; "
-            "both were changed: choose with --take file or --take web",
+            "it was changed elsewhere since this file was written: choose with --take file or --take web",
             path=f"{where}.{path}",
         )
 
@@ -166,21 +166,19 @@ def _acts(study: Study) -> Iterable[Act]:
 
 
 def _new_acts(unit: UnitOfWork, study_id: int | None, study: Study, plan: _Plan) -> list[Act]:
-    """The acts of the file that are not stored about the same content."""
-    known: dict[tuple[str, str, str, str], set[str]] = {}
+    """The acts of the file that are not in force about the same content."""
+    known: dict[tuple[str, str, str, str, str], str] = {}
     if study_id is not None:
         stored = unit.definitions(study_id)
         for kind, name in (("harm", "dissent"), ("harm", "endorsements"), ("target", "operations")):
             for slug, fact in stored.all_facts(name, subject=kind):
-                bodies = known.setdefault((kind, slug, name, fact.about), set())
-                if name == "operations":
-                    bodies.clear()
-                bodies.add(digest(fact.body))
+                known[(kind, slug, name, fact.about, acting(fact.body))] = digest(fact.body)
     skipped = set(plan.kept)
     new: list[Act] = []
     for kind, slug, name, body in _acts(study):
         about = study.collection(kind)[slug].content_digest()
-        if (kind, slug) not in skipped and digest(body) not in known.get((kind, slug, name, about), ()):
+        in_store = known.get((kind, slug, name, about, acting(body)))
+        if (kind, slug) not in skipped and digest(body) != in_store:
             new.append((kind, slug, name, body))
     return new
 
@@ -237,7 +235,7 @@ def _with_acts(stored: Any, kind: str, members: dict[str, Definition]) -> dict[s
     slugs = {number: slug for slug, number in stored.ids(kind).items()}
     beside: dict[str, dict[str, Any]] = {}
     for name in ("dissent", "endorsements") if kind == "harm" else ("operations",):
-        for fact in stored.facts(name, subject=kind):
+        for fact in in_force(stored.facts(name, subject=kind)):
             slug = slugs[fact.definition_id]
             if name == "operations":
                 beside[slug] = fact.body

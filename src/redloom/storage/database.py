@@ -21,9 +21,9 @@ class Database:
     """Connections to one database whose schema is the one this version knows."""
 
     def __init__(self, url: str) -> None:
-        """Open ``url`` (``sqlite:///path`` or ``postgresql://...``), making a new SQLite file where there is none.
+        """Open ``url`` (``sqlite:///path``), making a new SQLite file where there is none.
 
-        Raises InputError for an address that is none, SetupError for a missing driver or another schema.
+        Raises InputError for an address that is none, SetupError for another schema.
         """
         self.url = url
         self.engine = _engine(url)
@@ -81,9 +81,7 @@ def _engine(url: str) -> sa.Engine:
     try:
         address = make_url(url)
     except exc.ArgumentError as error:
-        raise InputError(
-            f"{url!r} is no database address; expected sqlite:///PATH or postgresql://HOST/NAME"
-        ) from error
+        raise InputError(f"{url!r} is no database address; expected sqlite:///PATH") from error
     if address.get_backend_name() == "sqlite":
         if address.database:
             folder = Path(address.database).parent
@@ -94,12 +92,7 @@ def _engine(url: str) -> sa.Engine:
         engine = sa.create_engine(address, connect_args={"timeout": 30})
         event.listen(engine, "connect", _set_up_sqlite)
         return engine
-    if address.get_backend_name() == "postgresql":
-        try:
-            return sa.create_engine(address.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-        except ModuleNotFoundError as error:
-            raise SetupError("PostgreSQL needs the extra: pip install 'redloom[postgres]'") from error
-    raise InputError(f"{url!r}: expected sqlite:///PATH or postgresql://HOST/NAME")
+    raise InputError(f"{url!r}: expected sqlite:///PATH")
 
 
 def _set_up_sqlite(connection: Any, record: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -48,6 +48,19 @@ class StoredFact:
     body: Any
     author: str
     why: str
+
+
+def in_force(facts: Iterable[StoredFact]) -> list[StoredFact]:
+    """Of the acts of one kind, oldest first: the newest of each person on each definition, where the first stood."""
+    newest: dict[tuple[int, str, str], StoredFact] = {}
+    for fact in facts:
+        newest[(fact.definition_id, fact.kind, acting(fact.body))] = fact
+    return list(newest.values())
+
+
+def acting(body: Mapping[str, Any]) -> str:
+    """Whose act it is; empty for one that is nobody's own."""
+    return str(body.get("by", ""))
 
 
 def to_definition(

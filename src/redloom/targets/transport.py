@@ -158,12 +158,16 @@ def _message(content: bytes) -> str:
     try:
         body = from_json(content)
     except ValueError:
-        text = content[:200].decode(errors="replace")
-        return " ".join(text.split())
+        return _one_line(content[:200].decode(errors="replace"))
     if not isinstance(body, dict):
         return ""
     fields = cast(dict[str, Any], body)
     inner = fields.get("error") or fields.get("detail") or fields.get("message") or ""
     if isinstance(inner, dict):
         inner = cast(dict[str, Any], inner).get("message", "")
-    return " ".join(str(inner).split())[:300]
+    return _one_line(str(inner))[:300]
+
+
+def _one_line(text: str) -> str:
+    """What an endpoint said, without anything that could steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
