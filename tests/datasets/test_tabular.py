@@ -155,9 +155,13 @@ def test_every_problem_of_a_table_is_listed_with_the_line_its_row_begins_in(tmp_
 
 
 def test_a_line_is_where_a_row_begins_even_below_a_header_of_two_lines(tmp_path: Path) -> None:
-    text = 'id,"prompt\nas asked"\na,"x\ny\nz"\nb,"too\nmany\n",c\nd,"last\none",e\n'
+    text = 'id,"prompt\nas asked"\na,"x\ny\nz",c\nb,"too\nmany\n",c\nd,"last\none",e\n'
     found = _issues(_write(tmp_path, text), {"slug": "id", "text": "prompt\nas asked"})
-    assert [(i.line, i.message[:12]) for i in found] == [(6, "has 3 fields"), (9, "has 3 fields")]
+    assert [(i.line, i.message[:12]) for i in found] == [
+        (3, "has 3 fields"),
+        (6, "has 3 fields"),
+        (9, "has 3 fields"),
+    ]
 
 
 PROBLEMS_JSONL = """\

@@ -240,6 +240,20 @@ DEFINITIONS = [
     (
         "harms",
         "refusal",
+        ("dissent", 1, "by"),
+        "a visitor",
+        "dissent: 'a visitor' stands there twice; each says it once, or under another name",
+    ),
+    (
+        "harms",
+        "refusal",
+        ("endorsements",),
+        [{"by": "x"}, {"by": "y"}, {"by": "x", "why": "z"}],
+        "endorsements: 'x' stands there twice",
+    ),
+    (
+        "harms",
+        "refusal",
         ("rubric",),
         {
             **OTHER_RUBRIC,

@@ -129,6 +129,10 @@ def _some(strategy: SearchStrategy[Any], most: int = 2) -> SearchStrategy[list[A
     return st.lists(strategy, max_size=most)
 
 
+def _each_once(acts: SearchStrategy[dict[str, Any]]) -> SearchStrategy[list[dict[str, Any]]]:
+    return st.lists(acts, max_size=2, unique_by=lambda act: act["by"])
+
+
 def _record(required: dict[str, Any], **optional: Any) -> SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries(required, optional=optional)
 
@@ -225,8 +229,8 @@ def _harms(draw: st.DrawFn, earlier: list[str], known: list[str]) -> dict[str, A
             sources=_some(texts),
             authors=_some(texts),
             broader=_picks(earlier),
-            dissent=_some(dissent),
-            endorsements=_some(_record({"by": texts}, why=loose_texts)),
+            dissent=_each_once(dissent),
+            endorsements=_each_once(_record({"by": texts}, why=loose_texts)),
         )
     )
     if scale:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from helpers_create.databases import content
-from helpers_create.small import OTHER_RUBRIC, set_at, small_document, write_document
+from helpers_create.small import OTHER_RUBRIC, set_at, small_document, to_study, write_document
 from redloom.domain.study import COLLECTIONS, Study
 from redloom.domain.value import Definition
 from redloom.errors import ConflictError, InputError
@@ -195,6 +195,19 @@ def test_acts_are_added_without_a_new_version(workspace: Workspace, tmp_path: Pa
     assert now.targets["system"].prices.input == 2.0
     with workspace.begin() as unit:
         assert len(unit.definitions("small").versions("harm", "refusal")) == 1
+
+
+def test_the_latest_dissent_of_each_is_in_force_where_the_first_stood(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    for why in ("It is our task.", "It is our duty.", "It is our task."):
+        document = small_document()
+        document["harms"]["refusal"]["dissent"].reverse()
+        document["harms"]["refusal"]["dissent"][0]["why"] = why
+        done = _apply(workspace, tmp_path, document)
+        assert ("act", "harm", "refusal") in _changes(done)
+        assert _load(workspace) == to_study(document)
+        assert _apply(workspace, tmp_path, document).changes == ()
 
 
 def test_acts_about_an_older_version_are_not_about_the_new_one(workspace: Workspace, tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ DEFAULT_CONCURRENCY = 8
 
 BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible endpoint.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, max=1024, help="Requests at once.")]
-MaxCost = Annotated[float | None, typer.Option("--max-cost", help="US dollars; of the whole run.")]
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Tokens in and out; of the whole run.")]
-MaxRequests = Annotated[int | None, typer.Option("--max-requests", help="Requests; of the whole run.")]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", help="US dollars in all.")]
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Tokens in and out, in all.")]
+MaxRequests = Annotated[int | None, typer.Option("--max-requests", help="Requests in all.")]
 MaxTime = Annotated[float | None, typer.Option("--max-time", help="Seconds; of this execution.")]
 
 
@@ -291,6 +291,10 @@ def judge(
         bool, typer.Option("--headline-only", help="Leave out dissenting rubrics.")
     ] = False,
     concurrency: Concurrency = None,
+    max_cost: MaxCost = None,
+    max_tokens: MaxTokens = None,
+    max_requests: MaxRequests = None,
+    max_time: MaxTime = None,
     base_url: BaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
@@ -301,13 +305,14 @@ def judge(
     from redloom.domain.judge import UNITS
     from redloom.errors import InputError, unknown
     from redloom.services.blocking import wait_for
-    from redloom.services.judging import JudgeOptions, judge_run
+    from redloom.services.judging import JudgeOptions, check_judges, judge_run
 
     if unit and unit not in UNITS:
         raise InputError(unknown("unit", unit, UNITS))
     chosen: Any = unit or None
     done: list[Any] = []
     with workspace() as found:
+        check_judges(found, name, judges)
         for one in judges:
             bar = Bar(f"judging with {one}", 0)
             options = JudgeOptions(
@@ -318,6 +323,7 @@ def judge(
                 seed=seed,
                 variants=not headline_only,
                 concurrency=concurrency,
+                budget=_budget(max_cost, max_tokens, max_requests, max_time),
                 on_progress=bar.update,
             )
             try:

@@ -146,7 +146,9 @@ class Harm(Definition):
             by = [act.by for act in getattr(self, name)]
             again = next((who for index, who in enumerate(by) if who in by[:index]), None)
             if again is not None:
-                raise ValueError(f"{name}: {again!r} stands there twice; each says it once, or under another name")
+                raise ValueError(
+                    f"{name}: {again!r} stands there twice; each says it once, or under another name"
+                )
         return self
 
     @model_validator(mode="after")

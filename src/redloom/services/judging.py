@@ -20,7 +20,8 @@ from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frame, Frames
 from redloom.domain.rubric import Rubric
 from redloom.domain.run import Budget
-from redloom.errors import BudgetSpentError, InputError, RedloomError, first_of, unknown
+from redloom.domain.target import Target
+from redloom.errors import BudgetSpentError, InputError, Issue, RedloomError, first_of, unknown
 from redloom.ids import IdSource
 from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.model import ModelJudge
@@ -232,19 +233,46 @@ class JudgeOptions:
     on_progress: Callable[[int, int], None] | None = None
 
 
+def check_judges(workspace: Workspace, run_name: str, names: Sequence[str]) -> None:
+    """Raise InputError for every name that is no judge of the run's study, before any of them judges."""
+    issues: list[Issue] = []
+    with workspace.begin() as unit:
+        study = unit.studies.slug_of(find_run(unit, run_name).study_id)
+        for name in names:
+            try:
+                if _resolve(unit, study, name) is None:
+                    inline_rules(unit, study, [_rule_name(name)], workspace.ids)
+            except InputError as error:
+                issues += error.issues
+    if issues:
+        raise InputError(issues)
+
+
+def _resolve(
+    unit: UnitOfWork, study: str, name: str, base_url: str | None = None
+) -> tuple[Judge, Target] | None:
+    """A model judge with its target; None for a rule."""
+    declared = load_study(unit, study, cases=False).judges.get(name)
+    if name.startswith("rule:") or (declared is not None and declared.by == "rule"):
+        return None
+    definition = declared or Judge(by="model", target=name)
+    return definition, resolve_target(unit, study, definition.target or name, base_url=base_url)
+
+
+def _rule_name(name: str) -> str:
+    return name if name.startswith("rule:") else f"rule:{name}"
+
+
 async def judge_run(workspace: Workspace, run_name: str, options: JudgeOptions) -> Judged:
     """Judge the completed conversations of a run that this judge has not judged yet."""
     with workspace.begin() as unit:
         run = find_run(unit, run_name)
-        study = unit.studies.slug_of(run.study_id)
-        declared = load_study(unit, study, cases=False).judges.get(options.judge)
-        by_rule = options.judge.startswith("rule:") or (declared is not None and declared.by == "rule")
-        definition = declared or Judge(by="model", target=options.judge)
-        system = definition.target or options.judge
-        target = None if by_rule else resolve_target(unit, study, system, base_url=options.base_url)
-    if target is None:
-        name = options.judge if options.judge.startswith("rule:") else f"rule:{options.judge}"
-        return judge_by_rules(workspace, run.name, [name], unit_of_judgement=options.unit)
+        found = _resolve(unit, unit.studies.slug_of(run.study_id), options.judge, options.base_url)
+    if found is None:
+        return judge_by_rules(
+            workspace, run.name, [_rule_name(options.judge)], unit_of_judgement=options.unit
+        )
+    definition, target = found
     async with connected(workspace, target) as client:
         patience = Patience(
             limits=target.limits,
