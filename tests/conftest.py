@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("redloom", deadline=None)
+settings.load_profile("redloom")
 
 
 def _is_here(address: Any) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from evaluate_support import (
 )
 from redloom.domain.run import Budget
 from redloom.errors import InputError, RejectedError, SetupError
+from redloom.services import judging
 from redloom.services.judging import Judged, JudgeOptions, judge_run
 from redloom.services.workspace import Workspace
 from redloom.testing import PlantedJudge
@@ -225,15 +227,25 @@ def test_a_spent_budget_keeps_the_turns_that_were_judged(tmp_path: Path) -> None
     assert rows(tmp_path, "select count(distinct turn), count(*) from judgement") == [(3, 3)]
 
 
-def test_a_judge_that_is_refused_while_the_next_conversations_are_read_is_one_error(tmp_path: Path) -> None:
+def test_a_judge_that_is_refused_while_the_next_conversations_are_read_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = judging.pieces
+
+    def slowly(*arguments: Any, **more: Any) -> Iterator[list[Any]]:
+        for number, work in enumerate(one for piece in read(*arguments, **more) for one in piece):
+            time.sleep(0.1 if number >= 4 else 0)
+            yield [work]
+
+    monkeypatch.setattr(judging, "pieces", slowly)
+    monkeypatch.setattr(judging, "READ_AHEAD", 4)
     revoked = Answer(status=401, body={"error": {"message": "key revoked"}})
     with serving(chatting(lambda _: revoked)) as server:
         targets = {"judge": {"system": "openai:mock", "base_url": server.url + "/v1"}}
-        with opened(tmp_path, study_text(single(1500), targets=targets)) as workspace:
+        with opened(tmp_path, study_text(single(10), targets=targets)) as workspace:
             start(workspace, script(tmp_path))
-            for _ in range(3):
-                with pytest.raises(RejectedError, match="key revoked"):
-                    judge(workspace, "judge")
+            with pytest.raises(RejectedError, match="key revoked"):
+                judge(workspace, "judge")
 
 
 def test_a_sample_is_the_same_whoever_judges(tmp_path: Path) -> None:

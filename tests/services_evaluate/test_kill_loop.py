@@ -75,10 +75,16 @@ def test_five_kills_repeat_no_stored_prompt_and_at_most_what_was_in_flight(tmp_p
             child = command(tmp_path, *(again if kill else first), "--concurrency", str(CONCURRENCY))
             before = len(stored(tmp_path))
             goal = before + draw.randrange(200, 900)
-            until(lambda goal=goal: len(stored(tmp_path)) >= goal, seconds=120)
-            time.sleep(draw.random() / 20)
-            child.send_signal(signal.SIGKILL)
-            child.communicate(timeout=10)
+            try:
+                until(
+                    lambda goal=goal, child=child: child.poll() is not None or len(stored(tmp_path)) >= goal,
+                    seconds=120,
+                )
+                time.sleep(draw.random() / 20)
+            finally:
+                child.send_signal(signal.SIGKILL)
+                _, err = child.communicate(timeout=10)
+            assert child.returncode == -signal.SIGKILL, err
             time.sleep(0.2)
             kept, found = stored(tmp_path), get(f"{url}/keys")
             assert kept <= found["answered"].keys()

@@ -323,6 +323,24 @@ def test_a_refused_second_execution_leaves_a_cancelled_run_cancelled(tmp_path: P
     assert rows(tmp_path, "select state from run") == [("cancelled",)]
 
 
+def test_a_run_is_running_again_while_it_is_resumed(tmp_path: Path) -> None:
+    states: list[tuple[Any, ...]] = []
+
+    def answer(received: Received) -> Answer:
+        if "#000" not in received.said:
+            states.extend(rows(tmp_path, "select state, message from run"))
+        return Answer(body=completion("Hi"))
+
+    with (
+        serving(chatting(answer)) as server,
+        opened(tmp_path, study_text(single(2), **openai(server))) as workspace,
+    ):
+        stopped = start(workspace, "mock", concurrency=1, budget=Budget(requests=1))
+        assert (stopped.state, states) == ("stopped", [])
+        assert resume(workspace).state == "completed"
+    assert states == [("running", None)]
+
+
 DELIVERED = {
     "test_account": {"delivery": {"persona": {"how": "test_account"}}},
     "undelivered": {"delivery": {"context": {"how": "not_delivered"}}},

@@ -19,7 +19,7 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     """
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(5_000, 10, 10)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
