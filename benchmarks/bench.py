@@ -162,9 +162,9 @@ def measure_rates(bench: Bench, n: int, repeats: int, inspect: Path | None) -> N
     if inspect is not None:
         small = min(n, 1000)
         bench.reset()
-        peer = bench.run(
-            [str(inspect), str(bench.shared / "inspect_peer.py"), "--n", str(small), "--concurrency", str(CONCURRENCY), "--base-url", f"{bench.base}/v1", "--out", str(bench.out / "inspect")]
-        )
+        size_flags = ["--n", str(small), "--concurrency", str(CONCURRENCY)]
+        place_flags = ["--base-url", f"{bench.base}/v1", "--out", str(bench.out / "inspect")]
+        peer = bench.run([str(inspect), str(bench.shared / "inspect_peer.py"), *size_flags, *place_flags])
         ratio = (n / own) / (small / peer.seconds)
         bench.row(
             f"  rate against Inspect ({small} prompts)", f"{ratio:.1f} times", ">= 15 times", ratio >= 15
