@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from redloom.cli import create, define, evaluate, report
+from redloom.cli.output import visible
 from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError
 
 app = typer.Typer(
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=_database_first(given), prog_name="redloom")
     except RedloomError as error:
-        print(f"redloom: {error}", file=sys.stderr)
+        print(f"redloom: {visible(str(error))}", file=sys.stderr)
         raise SystemExit(3 if isinstance(error, STOPPED) else 2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

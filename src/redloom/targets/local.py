@@ -109,6 +109,7 @@ def _start(path: Path, slots: int) -> Any:
     settings.api_keys = [secrets.token_hex(16)]
     threads = os.cpu_count() or 1
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
+    settings.cpuparams.poll = settings.cpuparams_batch.poll = 0  # spinning slows all down beside a busy process
     try:
         return library.Server(settings)
     except RuntimeError as error:
