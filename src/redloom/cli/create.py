@@ -152,6 +152,8 @@ def review(
                 ]
                 print_table(("case", "state", "scenario", "turns", "first turn", "labels"), rows)
             return
+        if action == "label" and not cases:
+            raise InputError("name the cases to label")
         if action == "label":
             for case in cases or []:
                 service.label_validity(found, study, case, label, why=why)

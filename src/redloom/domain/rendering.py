@@ -99,7 +99,7 @@ def render(frame: Frame, *, arm: str, delivery: Deliveries, system_prompt: str =
     if before:
         turns = ["\n\n".join([*before, *turns[:1]]), *turns[1:]]
     opening, asks_opening = case.opening, frame.model_opens and case.opening is None
-    if "history" in out:
+    if "history" in out and turns:
         turns, opening, asks_opening = ["\n\n".join(turns)], None, False
     return Rendering(
         system="\n\n".join(system),
