@@ -109,7 +109,8 @@ def _start(path: Path, slots: int) -> Any:
     settings.api_keys = [secrets.token_hex(16)]
     threads = os.cpu_count() or 1
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = threads
-    settings.cpuparams.poll = settings.cpuparams_batch.poll = 0  # spinning slows all down beside a busy process
+    # spinning for the next step slows everything down beside a busy process
+    settings.cpuparams.poll = settings.cpuparams_batch.poll = 0
     try:
         return library.Server(settings)
     except RuntimeError as error:
