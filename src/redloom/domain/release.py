@@ -26,6 +26,18 @@ class ReleasedCase:
     split: str
     status: str
 
+    def named(self) -> dict[str, str]:
+        """What the release says of the case, by field; its place in the order is no part of it."""
+        return {
+            "slug": self.slug,
+            "content": self.content,
+            "closure": self.closure,
+            "stimulus": self.stimulus,
+            "cluster": self.cluster,
+            "split": self.split,
+            "status": self.status,
+        }
+
 
 class Manifest(Value):
     """What a release is, without its cases."""
@@ -78,17 +90,7 @@ def closures(definitions: Mapping[tuple[str, str], Definition]) -> dict[tuple[st
 def leaf(case: ReleasedCase, salt: bytes) -> bytes:
     """The salted leaf of one case: without its salt nothing can be guessed from it."""
     own = hmac.new(salt, case.slug.encode(), hashlib.sha256).digest()
-    body = canonical_json(
-        {
-            "slug": case.slug,
-            "content": case.content,
-            "closure": case.closure,
-            "stimulus": case.stimulus,
-            "cluster": case.cluster,
-            "split": case.split,
-            "status": case.status,
-        }
-    )
+    body = canonical_json(case.named())
     return hashlib.sha256(b"\x00" + own + body).digest()
 
 

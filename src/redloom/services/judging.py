@@ -29,7 +29,7 @@ from redloom.judging.prompt import PROMPT_VERSION, Brief
 from redloom.judging.rules import PhraseRule, RefusalRule
 from redloom.judging.units import excerpts
 from redloom.services.finding import find_run
-from redloom.services.studies import load_study
+from redloom.services.studies import load_judges, load_study
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredAttempt, StoredRun
@@ -113,7 +113,7 @@ def inline_rules(
 
     ``unit_of_judgement`` comes before the unit that a judge declares.
     """
-    declared = {slug: j for slug, j in load_study(unit, study, cases=False).judges.items() if j.by == "rule"}
+    declared = {slug: j for slug, j in load_judges(unit, study).items() if j.by == "rule"}
     refusals: list[RefusalRule] = []
     phrases: dict[str, Judge] = {}
     for name in names:
@@ -252,7 +252,7 @@ def _resolve(
     unit: UnitOfWork, study: str, name: str, base_url: str | None = None
 ) -> tuple[Judge, Target] | None:
     """A model judge with its target; None for a rule."""
-    declared = load_study(unit, study, cases=False).judges.get(name)
+    declared = load_judges(unit, study).get(name)
     if name.startswith("rule:") or (declared is not None and declared.by == "rule"):
         return None
     definition = declared or Judge(by="model", target=name)

@@ -28,16 +28,5 @@ def show_release(workspace: Workspace, slug: str, version: str) -> dict[str, Any
     """A release with the digests of its cases."""
     with workspace.begin() as unit:
         release = get_release(unit, slug, version)
-        cases = [
-            {
-                "slug": case.slug,
-                "content": case.content,
-                "closure": case.closure,
-                "stimulus": case.stimulus,
-                "cluster": case.cluster,
-                "split": case.split,
-                "status": case.status,
-            }
-            for case, _ in unit.releases(slug).cases(release.id)
-        ]
+        cases = [case.named() for case, _ in unit.releases(slug).cases(release.id)]
     return {"digest": release.digest, **release.manifest.model_dump(mode="json"), "case_list": cases}

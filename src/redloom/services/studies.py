@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from redloom.datasets.study_file import StudyFile, read_study, write_study
+from redloom.domain.judge import Judge
 from redloom.domain.study import COLLECTIONS, KINDS, Study, StudyHead, describe_change
+from redloom.domain.target import Target
 from redloom.domain.value import Definition
 from redloom.errors import ConflictError, Issue
 from redloom.ids import digest
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion, acting, in_force
+from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.unit_of_work import UnitOfWork
 
 Take = Literal["file", "web"]
@@ -224,12 +227,27 @@ def load_study(unit: UnitOfWork, slug: str, *, cases: bool = True) -> Study:
     for name, model in COLLECTIONS.items():
         if name == "cases" and not cases:
             continue
-        members = {version.slug: version.definition for version in stored.heads(model.kind)}
-        collections[name] = _with_acts(stored, model.kind, members)
+        collections[name] = _collection(stored, model.kind)
     return Study.model_construct(slug=slug, head=head.definition, **collections)
 
 
-def _with_acts(stored: Any, kind: str, members: dict[str, Definition]) -> dict[str, Definition]:
+def load_targets(unit: UnitOfWork, slug: str) -> dict[str, Target]:
+    """The targets of a study by slug, with how they are operated; nothing else of it is read."""
+    return cast(dict[str, Target], _collection(unit.definitions(slug), "target"))
+
+
+def load_judges(unit: UnitOfWork, slug: str) -> dict[str, Judge]:
+    """The judges of a study by slug; nothing else of it is read."""
+    return cast(dict[str, Judge], _collection(unit.definitions(slug), "judge"))
+
+
+def _collection(stored: Definitions, kind: str) -> dict[str, Definition]:
+    """The newest versions of a kind by slug, the acts beside them included."""
+    members = {version.slug: version.definition for version in stored.heads(kind)}
+    return _with_acts(stored, kind, members)
+
+
+def _with_acts(stored: Definitions, kind: str, members: dict[str, Definition]) -> dict[str, Definition]:
     if kind not in ("harm", "target") or not members:
         return members
     slugs = {number: slug for slug, number in stored.ids(kind).items()}

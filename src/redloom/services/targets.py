@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from redloom.domain.target import Target
 from redloom.errors import InputError, unknown
-from redloom.services.studies import load_study
+from redloom.services.studies import load_targets
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import Client
@@ -17,7 +17,7 @@ from redloom.targets.registry import KINDS, connect
 
 def resolve_target(unit: UnitOfWork, study: str, name: str, *, base_url: str | None = None) -> Target:
     """A target of the study by its slug, or the one that ``kind:rest`` names by itself."""
-    stored = load_study(unit, study, cases=False).targets
+    stored = load_targets(unit, study)
     if name in stored:
         found = stored[name]
     elif ":" in name:
@@ -52,7 +52,7 @@ def add_target(workspace: Workspace, study: str, name: str, target: Target, *, w
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         head = stored.head("target", name)
-        known = load_study(unit, study, cases=False).targets.get(name)
+        known = load_targets(unit, study).get(name)
         if known == target:
             return False
         if head is None or head.digest != target.content_digest():
@@ -84,7 +84,7 @@ def add_target(workspace: Workspace, study: str, name: str, target: Target, *, w
 def list_targets(workspace: Workspace, study: str) -> dict[str, Target]:
     """The targets a study declares."""
     with workspace.begin() as unit:
-        return load_study(unit, study, cases=False).targets
+        return load_targets(unit, study)
 
 
 @dataclass(frozen=True, slots=True)
