@@ -19,7 +19,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 from typer.testing import CliRunner
 
 from redloom.cli import app
@@ -283,9 +282,10 @@ def fields(model: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
 
 
 def _default(model: type[BaseModel], name: str) -> str:
-    default = model.model_fields[name].default
-    if default is PydanticUndefined:
+    found = model.model_fields[name]
+    if found.is_required():
         return "required"
+    default = found.get_default(call_default_factory=True)
     if default is None or isinstance(default, BaseModel) or default in ("", (), {}):
         return ""
     if isinstance(default, tuple):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from redloom.services.execution import Executed
-    from redloom.services.judging import Judged
+    from redloom.services.rules import Judged
     from redloom.services.studies import Applied
     from redloom.services.workspace import Workspace
 

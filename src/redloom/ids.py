@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime
@@ -14,6 +15,7 @@ import rfc8785
 _SLUG = re.compile(r"[^\W_][\w.\-]*")
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 MAX_SLUG = 120
+_TAIL, _VARIANT = (1 << 62) - 1, 1 << 63
 
 
 def canonical_json(value: Any) -> bytes:
@@ -62,7 +64,7 @@ class IdSource:
         """``clock`` gives seconds since 1970, ``entropy`` that many random bytes."""
         self._clock, self._entropy = clock, entropy
         self._last, self._count = 0, 0
-        self._random = b""
+        self._tails: list[int] = []
 
     def new(self) -> bytes:
         """16 bytes, larger than all before: a UUIDv7 (RFC 9562) with a counter after the milliseconds."""
@@ -73,8 +75,7 @@ class IdSource:
             self._count += 1
             if self._count > 0xFFF:
                 self._last, self._count = self._last + 1, 0
-        if len(self._random) < 8:
-            self._random = self._entropy(2048)
-        tail, self._random = bytearray(self._random[:8]), self._random[8:]
-        tail[0] = (tail[0] & 0x3F) | 0x80
-        return self._last.to_bytes(6, "big") + (0x7000 | self._count).to_bytes(2, "big") + bytes(tail)
+        if not self._tails:
+            self._tails = list(struct.unpack(">256Q", self._entropy(2048)))
+        tail = self._tails.pop() & _TAIL | _VARIANT
+        return (self._last << 80 | (0x7000 | self._count) << 64 | tail).to_bytes(16, "big")

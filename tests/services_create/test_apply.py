@@ -12,7 +12,8 @@ from helpers_create.small import OTHER_RUBRIC, set_at, small_document, to_study,
 from redloom.domain.study import COLLECTIONS, Study
 from redloom.domain.value import Definition
 from redloom.errors import ConflictError, InputError
-from redloom.services.studies import Applied, apply, export_study, load_study
+from redloom.services.loading import load_study
+from redloom.services.studies import Applied, apply, export_study
 from redloom.services.workspace import Workspace
 
 

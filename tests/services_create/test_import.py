@@ -11,8 +11,9 @@ from helpers_create.small import small_document, write_document
 from redloom.domain.case import Case
 from redloom.errors import InputError, UnknownNameError
 from redloom.services.cases import Imported, import_cases, review
+from redloom.services.loading import load_study
 from redloom.services.releases import ReleaseOptions, cut_release
-from redloom.services.studies import apply, load_study
+from redloom.services.studies import apply
 from redloom.services.workspace import Workspace
 
 MAPPING = {"slug": "id", "text": "prompt"}

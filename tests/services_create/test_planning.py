@@ -12,7 +12,8 @@ from helpers_create.databases import prepare
 from helpers_create.small import small_document, write_document
 from redloom.errors import InputError
 from redloom.ids import is_slug
-from redloom.services.releases import ReleaseOptions, as_json, cover, cut_release, plan
+from redloom.services.planning import as_json, cover, plan
+from redloom.services.releases import ReleaseOptions, cut_release
 from redloom.services.starter import example
 from redloom.services.studies import apply
 from redloom.services.workspace import Workspace

@@ -13,8 +13,9 @@ from helpers_create.generated import documents
 from helpers_create.small import small_document, small_study, to_study, write_document
 from redloom.datasets.study_file import StudyFile, read_study
 from redloom.domain.study import Study
+from redloom.services.loading import load_study
 from redloom.services.starter import example
-from redloom.services.studies import apply, apply_study, export_study, load_study
+from redloom.services.studies import apply, apply_study, export_study
 from redloom.services.workspace import Workspace
 
 

@@ -29,7 +29,8 @@ from evaluate_support import (
 from redloom.domain.run import Budget
 from redloom.errors import InputError, RejectedError, SetupError
 from redloom.services import judging
-from redloom.services.judging import Judged, JudgeOptions, judge_run
+from redloom.services.judging import JudgeOptions, judge_run
+from redloom.services.rules import Judged
 from redloom.services.workspace import Workspace
 from redloom.testing import PlantedJudge
 

@@ -58,20 +58,24 @@ def _release(workspace: Workspace, unit: UnitOfWork, study: str, version: str, s
         version_head = stored.head("case", slug)
         assert version_head is not None
         stimulus = DIGESTS[10 + texts.index(case.script[0])]
+        first = stimulus not in {released.stimulus for released, _ in frozen}
         released = ReleasedCase(
-            ordinal, slug, version_head.digest, DIGESTS[2], stimulus, "c", "public", "draft"
+            ordinal, slug, version_head.digest, DIGESTS[2], stimulus, "c", "public", "draft", first
         )
         frozen.append((released, version_head.version_id))
-    return unit.releases(study).add(
-        _manifest(study, version),
+    releases = unit.releases(study)
+    number = releases.add(
+        version,
         salt=b"s" * 32,
-        cases=frozen,
         versions=[head.version_id],
         facts=facts,
         author="a",
         why="",
         at=workspace.now(),
     )
+    releases.add_cases(number, frozen)
+    releases.seal(number, _manifest(study, version))
+    return number
 
 
 @pytest.fixture
@@ -124,8 +128,12 @@ def test_cases_go_on_after_an_ordinal_and_stop_after_so_many(
 def test_equal_stimuli_are_given_once_where_asked(unit_with_two: tuple[UnitOfWork, int, int]) -> None:
     unit, first, other = unit_with_two
     releases = unit.releases("one")
-    assert [r.ordinal for r, _ in releases.cases(first, distinct=True)] == [0, 1, 3]
-    assert [r.ordinal for r, _ in releases.cases(first, distinct=True, after=0, most=1)] == [1]
+    found = list(releases.distinct(first))
+    assert [(ordinal, case.script) for ordinal, _, case in found] == [(0, ("x",)), (1, ("y",)), (3, ("z",))]
+    assert [stimulus for _, stimulus, _ in found] == [
+        released.stimulus for released, _ in releases.cases(first) if released.first
+    ]
+    assert [ordinal for ordinal, _, _ in releases.distinct(first, after=0, most=1)] == [1]
     assert (releases.stimuli(first), releases.stimuli(other)) == (3, 1)
 
 

@@ -38,8 +38,8 @@ def plan(
 
     Example: redloom plan school-health --strength 2
     """
-    from redloom.services.releases import as_json as to_json
-    from redloom.services.releases import plan as make_plan
+    from redloom.services.planning import as_json as to_json
+    from redloom.services.planning import plan as make_plan
 
     if twins:
         _print_twins(study, as_json)
@@ -71,7 +71,7 @@ def plan(
 
 
 def _print_twins(study: str, as_json: bool) -> None:
-    from redloom.services.releases import propose_twins
+    from redloom.services.planning import propose_twins
 
     with workspace() as found:
         proposed = propose_twins(found, study)
@@ -91,8 +91,8 @@ def coverage(
 
     Example: redloom coverage school-health
     """
-    from redloom.services.releases import as_json as to_json
-    from redloom.services.releases import cover
+    from redloom.services.planning import as_json as to_json
+    from redloom.services.planning import cover
 
     slug, version = split_version(study)
     with workspace() as found:

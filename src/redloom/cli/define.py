@@ -97,12 +97,13 @@ def show(
     Example: redloom show school-health
     """
     from redloom.services import studies
+    from redloom.services.loading import list_studies
     from redloom.services.showing import show_release, whole_study
 
     slug, version = split_version(study)
     with workspace() as found:
         if not study:
-            names = studies.list_studies(found)
+            names = list_studies(found)
             print_json(names) if as_json else print(
                 "\n".join(names) or "no study yet; 'redloom init DIR' writes one"
             )

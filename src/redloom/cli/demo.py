@@ -8,11 +8,12 @@ from redloom.cli.output import Bar, note
 from redloom.services.blocking import wait_for
 from redloom.services.execution import Operation, Progress
 from redloom.services.judging import JudgeOptions, judge_run
+from redloom.services.loading import list_studies
 from redloom.services.releases import ReleaseOptions, cut_release
 from redloom.services.reporting import write_report
 from redloom.services.runs import RunOptions, list_runs, resume_run, start_run
 from redloom.services.starter import example
-from redloom.services.studies import apply, list_studies
+from redloom.services.studies import apply
 from redloom.services.targets import add_target
 from redloom.services.workspace import Workspace, open_workspace
 from redloom.settings import Settings

@@ -48,7 +48,7 @@ def register(app: typer.Typer) -> None:
 
 def _only_study(found: Any, study: str) -> str:
     from redloom.errors import InputError
-    from redloom.services.studies import list_studies
+    from redloom.services.loading import list_studies
 
     names = list_studies(found)
     if study:

@@ -1,7 +1,8 @@
 """Combinatorial coverage of a declared space, and arrays that cover it.
 
 t-way coverage is the share of valid combinations of t values from different dimensions that some scenario has
-(NIST IR 7878). A combination is valid when some whole row has it that no constraint forbids.
+(total variable-value configuration coverage in NIST's terms; after NIST IR 7878). A combination is valid when
+some whole row has it that no constraint forbids.
 """
 
 from __future__ import annotations

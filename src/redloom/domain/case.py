@@ -44,7 +44,7 @@ class Case(Definition):
     """What the system says first, where it opens with a fixed text."""
     script: tuple[Text, ...] = ()
     """The user's turns, in order."""
-    slots: dict[str, Text] = {}
+    slots: dict[str, Text] = Field(default_factory=dict[str, str])
     """Slot name -> ``persona.disclosure`` or ``persona.attributes.NAME``."""
     turn_limit: int | None = Field(default=None, ge=1)
     stop: Literal["script_end", "first_refusal"] = "script_end"
@@ -52,7 +52,7 @@ class Case(Definition):
     language: Language | None = None
     text_origin: Literal["locally_authored", "translated"] = "locally_authored"
     provenance: CaseProvenance = CaseProvenance()
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict[str, str])
 
     def references(self) -> Iterator[Reference]:
         """The scenario, or the harm of a case that waits for one."""

@@ -68,8 +68,12 @@ class Judgement:
         found: dict[str, Any] = {}
         if self.answers:
             found["answers"] = [list(step) for step in self.answers]
-        for name in ("missing_fact", "confidence", "rationale", "raw"):
-            value = getattr(self, name)
-            if value is not None:
-                found[name] = value
+        if self.missing_fact is not None:
+            found["missing_fact"] = self.missing_fact
+        if self.confidence is not None:
+            found["confidence"] = self.confidence
+        if self.rationale is not None:
+            found["rationale"] = self.rationale
+        if self.raw is not None:
+            found["raw"] = self.raw
         return found

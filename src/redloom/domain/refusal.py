@@ -107,7 +107,10 @@ def refusal_in(reply: str) -> Refusal:
     """
     text = reply[:4000]
     folded = text.lower()
-    if not any(hint in folded for hint in _HINTS):
+    for hint in _HINTS:
+        if hint in folded:
+            break
+    else:
         return "none"
     declines = _REFUSES.search(text) is not None or _OPENS_NO.search(text) is not None
     if not declines and _OPENS_SORRY.search(text):

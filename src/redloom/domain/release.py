@@ -25,6 +25,8 @@ class ReleasedCase:
     cluster: str
     split: str
     status: str
+    first: bool = True
+    """No case before it has its stimulus; part of the order, not of what the release names."""
 
     def named(self) -> dict[str, str]:
         """What the release says of the case, by field; its place in the order is no part of it."""

@@ -112,7 +112,7 @@ def review(
 
 
 VALIDITY = ("violates", "borderline", "fine", "off_scenario")
-"""Does this case test what it says? Labels after Chouldechova et al. 2601.18076."""
+"""Does this case test what it says? The first three labels after Chouldechova et al. 2601.18076."""
 
 
 def label_validity(workspace: Workspace, study: str, case: str, label: str, *, why: str = "") -> None:

@@ -19,7 +19,7 @@ from redloom.engine.executor import Executor
 from redloom.engine.plan import Job, Jobs, items
 from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError, first_of
 from redloom.services.finding import find_run
-from redloom.services.judging import InlineRules, judge_by_rules
+from redloom.services.rules import InlineRules, judge_by_rules
 from redloom.services.workspace import Workspace
 from redloom.storage.ledger import SqlLedger
 from redloom.storage.locks import hold_run
@@ -243,6 +243,8 @@ class _Todo:
     ) -> None:
         self._workspace, self._run, self._frames, self._retry = workspace, run, frames, retry
         self._progress = progress
+        self._begun = any(progress.states.values())
+        """A new run has no attempts to look for."""
         self._after: int | None = -1
 
     def read(self) -> list[Job] | None:
@@ -258,16 +260,17 @@ class _Todo:
         spec = self._run.spec
         with self._workspace.begin() as unit:
             releases = unit.releases(self._run.study_id)
-            cases = list(releases.cases(self._run.release_id, after=after, most=CHUNK, distinct=True))
-            stimuli = [released.stimulus for released, _ in cases]
-            there = {(a.stimulus, a.arm, a.index): a for a in unit.runs.attempts(self._run.id, stimuli)}
+            cases = list(releases.distinct(self._run.release_id, after=after, most=CHUNK))
+            stimuli = [stimulus for _, stimulus, _ in cases] if self._begun else []
+            stored = unit.runs.attempts(self._run.id, stimuli) if stimuli else []
+            there = {(a.stimulus, a.arm, a.index): a for a in stored}
             open_ones = [a.interaction for a in there.values() if a.interaction and self._left(a)]
             started = unit.runs.interactions(open_ones) if open_ones else {}
         jobs: list[Job] = []
-        for released, case in cases:
+        for _, stimulus, case in cases:
             frame = self._frames.frame(case)
             rendered = {arm: render_for(frame, spec, arm) for arm in spec.arms}
-            for item in items(spec, released.stimulus):
+            for item in items(spec, stimulus):
                 attempt = there.get((item.stimulus, item.arm, item.index))
                 if attempt is not None and not self._left(attempt):
                     continue
@@ -286,7 +289,7 @@ class _Todo:
                         used=attempt.used if attempt else Used(),
                     )
                 )
-        self._after = cases[-1][0].ordinal if len(cases) == CHUNK else None
+        self._after = cases[-1][0] if len(cases) == CHUNK else None
         return jobs
 
     def _left(self, attempt: StoredAttempt) -> bool:

@@ -1,4 +1,4 @@
-"""Judging a run: by rules, by models, by people; never by calling the target again."""
+"""Judging a run: by rules or by models; never by calling the target again."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import cast
 
 from redloom.datasets.selection import sample
-from redloom.domain.case import Case
 from redloom.domain.harm import Harm
-from redloom.domain.interaction import Interaction, Turn
 from redloom.domain.judge import Judge, Unit
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frame, Frames
 from redloom.domain.rubric import Rubric
 from redloom.domain.run import Budget
 from redloom.domain.target import Target
-from redloom.errors import BudgetSpentError, InputError, Issue, RedloomError, first_of, unknown
-from redloom.ids import IdSource
+from redloom.errors import BudgetSpentError, InputError, Issue, RedloomError, first_of
 from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.model import ModelJudge
 from redloom.judging.prompt import PROMPT_VERSION, Brief
-from redloom.judging.rules import PhraseRule, RefusalRule
 from redloom.judging.units import excerpts
+from redloom.services.conversations import Work, pieces
 from redloom.services.finding import find_run
-from redloom.services.studies import load_judges, load_study
+from redloom.services.loading import load_judges, load_study
+from redloom.services.rules import Judged, inline_rules, judge_by_rules
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
-from redloom.storage.repositories.runs import StoredAttempt, StoredRun
+from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import Client
 from redloom.targets.limits import Meter
@@ -43,176 +40,8 @@ READ_AHEAD = 64
 REFUSAL = "rule:refusal"
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What a judging pass made."""
-
-    run: str
-    judge: str
-    states: Mapping[str, int]
-    """State of judgement -> how many were made."""
-    conversations: int
-    message: str | None = None
-
-
-class InlineRules:
-    """Rule judges that need nothing but the conversation."""
-
-    def __init__(self, refusals: Sequence[RefusalRule], phrases: Mapping[str, Judge], ids: IdSource) -> None:
-        self._refusals, self._phrases, self._ids = refusals, phrases, ids
-        self._made: dict[tuple[str, str], PhraseRule] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._refusals or self._phrases)
-
-    def instruments(self, frames: Frames) -> list[Instrument]:
-        """Every instrument that may be used on these definitions."""
-        found = [rule.instrument for rule in self._refusals]
-        for name, definition in self._phrases.items():
-            found += [
-                self._phrase(name, harm).instrument for harm in definition.harms or frames.slugs("harm")
-            ]
-        return found
-
-    def rules(self, frames: Frames, case: Case) -> Iterator[RefusalRule | PhraseRule]:
-        """The rules that judge conversations of this case."""
-        yield from self._refusals
-        harm = frames.harm(case)
-        for name, definition in self._phrases.items():
-            if harm is not None and (not definition.harms or harm[0] in definition.harms):
-                yield self._phrase(name, harm[0])
-
-    def judge(self, frames: Frames, case: object, turns: Sequence[Turn]) -> list[Judgement]:
-        """All judgements on one conversation."""
-        if not turns:
-            return []
-        assert isinstance(case, Case)
-        language = frames.frame(case).language
-        return [
-            judgement
-            for rule in self.rules(frames, case)
-            for judgement in rule.judge(turns, self._ids, language)
-        ]
-
-    def _phrase(self, name: str, harm: str) -> PhraseRule:
-        key = (name, harm)
-        if key not in self._made:
-            self._made[key] = PhraseRule(name, self._phrases[name], harm)
-        return self._made[key]
-
-
-def inline_rules(
-    unit: UnitOfWork,
-    study: str,
-    names: Sequence[str],
-    ids: IdSource,
-    *,
-    unit_of_judgement: Unit | None = None,
-) -> InlineRules:
-    """The rule judges of these names (``rule:refusal``, ``rule:NAME``); raises InputError for others.
-
-    ``unit_of_judgement`` comes before the unit that a judge declares.
-    """
-    declared = {slug: j for slug, j in load_judges(unit, study).items() if j.by == "rule"}
-    refusals: list[RefusalRule] = []
-    phrases: dict[str, Judge] = {}
-    for name in names:
-        if name == REFUSAL:
-            refusals.append(RefusalRule(unit_of_judgement or "interaction"))
-            continue
-        slug = name.removeprefix("rule:")
-        if slug not in declared:
-            raise InputError(unknown("rule judge", name, [REFUSAL, *(f"rule:{s}" for s in declared)]))
-        chosen = {"unit": unit_of_judgement} if unit_of_judgement else {}
-        phrases[slug] = declared[slug].model_copy(update=chosen)
-    return InlineRules(refusals, phrases, ids)
-
-
-def judge_by_rules(
-    workspace: Workspace, run_name: str, names: Sequence[str], *, unit_of_judgement: Unit | None = None
-) -> Judged:
-    """Judge every completed conversation that these rules have not judged yet."""
-    states: dict[str, int] = {}
-    conversations = 0
-    with workspace.begin() as unit:
-        run = find_run(unit, run_name)
-        study = unit.studies.slug_of(run.study_id)
-        rules = inline_rules(unit, study, names, workspace.ids, unit_of_judgement=unit_of_judgement)
-        frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
-        numbers = {i.digest(): unit.judgements.register(i) for i in rules.instruments(frames)}
-        for piece in pieces(unit, run, frames):
-            made: list[Judgement] = []
-            now: set[tuple[bytes, str]] = set()
-            for work in piece:
-                before = len(made)
-                for rule in rules.rules(frames, work.case):
-                    key = (work.interaction.id, rule.instrument.digest())
-                    if key[1] not in work.judged_by and key not in now:
-                        now.add(key)
-                        made += rule.judge(work.interaction.turns, workspace.ids, work.frame.language)
-                conversations += len(made) > before
-            unit.judgements.add(made, numbers)
-            for judgement in made:
-                states[judgement.state] = states.get(judgement.state, 0) + 1
-    return Judged(run_name, ", ".join(names), states, conversations)
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One completed conversation of a run, with what judges need."""
-
-    attempt: StoredAttempt
-    case: Case
-    slug: str
-    frame: Frame
-    interaction: Interaction
-    judgements: Sequence[Judgement]
-
-    @property
-    def judged_by(self) -> frozenset[str]:
-        """Instruments that judged it with a state other than error."""
-        return frozenset(j.instrument for j in self.judgements if j.state != "error")
-
-    def judged(self, instrument: str) -> frozenset[bytes | None]:
-        """The turns that an instrument judged with a state other than error; None for the whole of it."""
-        return frozenset(j.turn for j in self.judgements if j.instrument == instrument and j.state != "error")
-
-
 Task = tuple[Work, Instrument, Brief, frozenset[bytes | None]]
 """A conversation to be judged with an instrument, and the turns that it judged before."""
-
-
-def pieces(
-    unit: UnitOfWork, run: StoredRun, frames: Frames, *, chosen: frozenset[str] | None = None
-) -> Iterator[list[Work]]:
-    """The completed conversations of a run by case, some hundreds at a time.
-
-    Cases that share a stimulus share its conversations: each conversation comes once for each such case.
-    ``chosen`` keeps only conversations whose hex id is in it.
-    """
-    releases = unit.releases(run.study_id)
-    after = -1
-    while True:
-        cases = list(releases.cases(run.release_id, after=after, most=CHUNK))
-        if not cases:
-            return
-        after = cases[-1][0].ordinal
-        by_stimulus: dict[str, list[StoredAttempt]] = {}
-        for attempt in unit.runs.attempts(run.id, [released.stimulus for released, _ in cases]):
-            key = attempt.interaction
-            if attempt.state == "completed" and key is not None and (chosen is None or key.hex() in chosen):
-                by_stimulus.setdefault(attempt.stimulus, []).append(attempt)
-        ids = [a.interaction for group in by_stimulus.values() for a in group if a.interaction is not None]
-        talks = unit.runs.interactions(ids)
-        judged = unit.judgements.of(ids)
-        found: list[Work] = []
-        for released, case in cases:
-            frame = frames.frame(case)
-            for attempt in by_stimulus.get(released.stimulus, ()):
-                key = cast(bytes, attempt.interaction)
-                found.append(Work(attempt, case, released.slug, frame, talks[key], judged.get(key, ())))
-        if found:
-            yield found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from redloom.errors import InputError
 from redloom.ids import is_slug
 from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.units import Excerpt, excerpts
+from redloom.services.conversations import Work, pieces
 from redloom.services.finding import find_run
-from redloom.services.judging import Work, pieces
 from redloom.services.workspace import Workspace
 
 GUIDELINE_VERSION = "1"

@@ -1,18 +1,15 @@
-"""Freezing cases into a release, checking one, and what the declared space still lacks."""
+"""Freezing cases into a release, and checking one."""
 
 from __future__ import annotations
 
 import datetime
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
 
 from redloom.datasets.selection import sample
-from redloom.design.covering import Coverage, coverage, covering_array
-from redloom.design.orders import WorkOrder, scenario_slug, work_order
-from redloom.design.twins import ProposedTwin, missing_twins
 from redloom.domain.case import Case, CaseStatus
 from redloom.domain.harm import Harm
 from redloom.domain.release import (
@@ -26,15 +23,14 @@ from redloom.domain.release import (
 )
 from redloom.domain.rendering import Frames
 from redloom.domain.scenario import Scenario
-from redloom.domain.study import Constraint, StudyHead, space
+from redloom.domain.study import StudyHead
 from redloom.domain.value import Definition
 from redloom.errors import InputError, Issue, StoreError, unknown
 from redloom.ids import digest, is_slug
 from redloom.services.cases import statuses
 from redloom.services.finding import get_release
-from redloom.services.studies import load_study
 from redloom.services.workspace import Workspace
-from redloom.storage.mapping import StoredVersion, in_force
+from redloom.storage.mapping import StoredFact, StoredVersion, in_force
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.repositories.releases import Releases, StoredRelease
 from redloom.storage.unit_of_work import UnitOfWork
@@ -83,20 +79,21 @@ def cut_release(workspace: Workspace, study: str, version: str, options: Release
 def working_release(workspace: Workspace, study: str, options: ReleaseOptions) -> StoredRelease:
     """The study as it is now as a provisional release, made once for the same content."""
     with workspace.begin() as unit:
-        selected, issues = _select(unit, study, options)
+        stored = unit.definitions(study)
+        chosen, issues = _choose(stored, study, options)
         if issues:
             raise InputError(issues)
-        under = _under(unit.definitions(study))
-        named = {version.slug: version.digest for version in selected}
-        known = {f"{kind}/{slug}": stored.digest for (kind, slug), stored in under.items()}
+        named = {slug: found for slug, found in stored.digests("case").items() if slug in chosen}
+        known = {f"{kind}/{slug}": version.digest for (kind, slug), version in _under(stored).items()}
         version = WORKING + digest({"cases": named, "under": known})[7:15]
         found = unit.releases(study).get(version)
         return found or _cut(workspace, unit, study, version, options)
 
 
-def _select(unit: UnitOfWork, study: str, options: ReleaseOptions) -> tuple[list[StoredVersion], list[Issue]]:
-    """The case versions to freeze, by slug, and every reason against freezing them."""
-    stored = unit.definitions(study)
+def _choose(
+    stored: Definitions, study: str, options: ReleaseOptions
+) -> tuple[Mapping[str, CaseStatus], list[Issue]]:
+    """The cases to freeze with their review states, and every reason against freezing them."""
     states = statuses(stored)
     issues = [Issue(unknown("case", slug, states)) for slug in options.cases if slug not in states]
     pool = [slug for slug in (options.cases or states) if slug in states]
@@ -119,17 +116,17 @@ def _select(unit: UnitOfWork, study: str, options: ReleaseOptions) -> tuple[list
         for slug in options.cases
         if states.get(slug) in ("rejected", "retired")
     ]
+    chosen = usable
     if options.sample is not None:
-        usable = sample(usable, size=options.sample, seed=options.seed)
-    if not usable and not issues:
+        chosen = sample(usable, size=options.sample, seed=options.seed)
+    if not chosen and not issues:
         why = (
             f"none of its {len(states)} cases is in a state that can be frozen; see 'redloom review {study}'"
             if states
             else "import some or declare them in the study file"
         )
         issues.append(Issue(f"{study} has no case to freeze: {why}"))
-    selected = sorted((v for v in stored.heads("case") if v.slug in usable), key=lambda version: version.slug)
-    return selected, issues
+    return {slug: states[slug] for slug in chosen}, issues
 
 
 def _under(stored: Definitions) -> dict[tuple[str, str], StoredVersion]:
@@ -139,33 +136,44 @@ def _under(stored: Definitions) -> dict[tuple[str, str], StoredVersion]:
 def _cut(
     workspace: Workspace, unit: UnitOfWork, study: str, version: str, options: ReleaseOptions
 ) -> StoredRelease:
+    """Freeze what the options choose; the cases go by twice, once for what is under them, and are never held whole."""
     stored = unit.definitions(study)
-    selected, issues = _select(unit, study, options)
+    chosen, issues = _choose(stored, study, options)
     under = _under(stored)
-    used = _used(
-        [cast(Case, v.definition) for v in selected], {key: v.definition for key, v in under.items()}
-    )
+
+    def cases() -> Iterator[StoredVersion]:
+        return (found for found in stored.heads("case", by_slug=True) if found.slug in chosen)
+
+    used = _used((v.definition for v in cases()), {key: v.definition for key, v in under.items()})
     if not options.provisional:
         issues += _not_ready(under, used)
     if issues:
         raise InputError(issues)
-    definitions = {key: under[key].definition for key in under if key in used}
-    states = statuses(stored)
-    cases = list(_freeze(selected, definitions, states, version, options.held_out))
     head = stored.head("study", study)
     assert head is not None
-    facts = [f for kind in ("dissent", "endorsements") for f in in_force(stored.facts(kind, subject="harm"))]
-    facts = [f for f in facts if any(under[key].definition_id == f.definition_id for key in used)]
-    frozen = {v.definition_id for v in selected}
-    facts += [f for f in stored.facts("validity", subject="case") if f.definition_id in frozen]
+    facts = list(_pinned(stored, {under[key].definition_id for key in used}, chosen))
     salt = os.urandom(32)
+    releases = unit.releases(study)
+    number = releases.add(
+        version,
+        salt=salt,
+        versions=[head.version_id, *(under[key].version_id for key in sorted(used))],
+        facts=facts,
+        author=workspace.who,
+        why=options.why,
+        at=workspace.now(),
+    )
+    tally = _Tally(salt)
+    definitions = {key: under[key].definition for key in under if key in used}
+    frozen = _freeze(cases(), definitions, chosen, version, options.held_out)
+    releases.add_cases(number, tally.count(frozen))
     manifest = Manifest(
         study=study,
         version=version,
         provisional=options.provisional,
-        cases=len(cases),
-        clusters=len({case.cluster for case, _ in cases}),
-        unreviewed=sum(case.status != "accepted" for case, _ in cases),
+        cases=len(tally.leaves),
+        clusters=len(tally.clusters),
+        unreviewed=tally.unreviewed,
         canary=f"redloom-canary-{uuid.UUID(bytes=os.urandom(16), version=4)}",
         licence=options.licence,
         access=options.access,
@@ -173,22 +181,43 @@ def _cut(
         study_head=head.digest,
         definitions={f"{kind}/{slug}": under[(kind, slug)].digest for kind, slug in sorted(used)},
         facts=tuple(sorted(digest([fact.kind, fact.about, fact.body, fact.author]) for fact in facts)),
-        merkle_root=merkle_root(leaf(case, salt) for case, _ in cases),
+        merkle_root=merkle_root(tally.leaves),
     )
-    unit.releases(study).add(
-        manifest,
-        salt=salt,
-        cases=cases,
-        versions=[head.version_id, *(under[key].version_id for key in sorted(used))],
-        facts=facts,
-        author=workspace.who,
-        why=options.why,
-        at=workspace.now(),
-    )
+    releases.seal(number, manifest)
     study_id = unit.study_id(study)
     what = f"released {study}@{version}" + (" (provisional)" if options.provisional else "")
     unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=options.why)
-    return get_release(unit, study, version)
+    return releases.by_id(number)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the manifest says of the cases, kept while they go by."""
+
+    salt: bytes
+    leaves: list[bytes] = field(default_factory=list[bytes])
+    clusters: set[str] = field(default_factory=set[str])
+    unreviewed: int = 0
+
+    def count(self, cases: Iterable[tuple[ReleasedCase, int]]) -> Iterator[tuple[ReleasedCase, int]]:
+        """The same cases."""
+        for case, version_id in cases:
+            self.leaves.append(leaf(case, self.salt))
+            self.clusters.add(case.cluster)
+            self.unreviewed += case.status != "accepted"
+            yield case, version_id
+
+
+def _pinned(stored: Definitions, under: Container[int], chosen: Container[str]) -> Iterator[StoredFact]:
+    """The acts about what is frozen: dissent and endorsements in force, every content-validity label."""
+    for kind in ("dissent", "endorsements"):
+        for fact in in_force(stored.facts(kind, subject="harm")):
+            if fact.definition_id in under:
+                yield fact
+    frozen = {number for slug, number in stored.ids("case").items() if slug in chosen}
+    for fact in stored.facts("validity", subject="case"):
+        if fact.definition_id in frozen:
+            yield fact
 
 
 def _used(
@@ -196,20 +225,21 @@ def _used(
 ) -> frozenset[tuple[str, str]]:
     """All that the cases rest on."""
     used: set[tuple[str, str]] = set()
-    waiting = list(cases)
-    while waiting:
-        definition = waiting.pop()
-        keys = [(reference.kind, reference.slug) for reference in definition.references()]
-        if isinstance(definition, Scenario) and definition.twin is not None:
-            keys.append(("scenario", definition.twin.of))
-        for key in keys:
-            if key not in definitions:
-                raise InputError(
-                    f"{key[0]} {key[1]!r} was retired, but something that is to be released rests on it"
-                )
-            if key not in used:
-                used.add(key)
-                waiting.append(definitions[key])
+    for case in cases:
+        waiting = [case]
+        while waiting:
+            definition = waiting.pop()
+            keys = [(reference.kind, reference.slug) for reference in definition.references()]
+            if isinstance(definition, Scenario) and definition.twin is not None:
+                keys.append(("scenario", definition.twin.of))
+            for key in keys:
+                if key not in definitions:
+                    raise InputError(
+                        f"{key[0]} {key[1]!r} was retired, but something that is to be released rests on it"
+                    )
+                if key not in used:
+                    used.add(key)
+                    waiting.append(definitions[key])
     return frozenset(used)
 
 
@@ -227,28 +257,37 @@ def _not_ready(
 
 
 def _freeze(
-    selected: Sequence[StoredVersion],
+    cases: Iterable[StoredVersion],
     definitions: Mapping[tuple[str, str], Definition],
     states: Mapping[str, CaseStatus],
     version: str,
     held_out: float,
 ) -> Iterator[tuple[ReleasedCase, int]]:
     frames, closed = Frames(definitions), closures(definitions)
-    for ordinal, stored in enumerate(selected):
+    seen: set[bytes] = set()
+    for ordinal, stored in enumerate(cases):
         case = cast(Case, stored.definition)
-        cluster = frames.cluster(case)
+        cluster, stimulus = frames.cluster(case), frames.stimulus(case)
         under = [closed[(reference.kind, reference.slug)] for reference in case.references()]
         released = ReleasedCase(
             ordinal=ordinal,
             slug=stored.slug,
             content=stored.digest,
             closure=closure_digest(stored.digest, under),
-            stimulus=frames.stimulus(case),
+            stimulus=stimulus,
             cluster=cluster,
             split=split_of(cluster, version, held_out),
             status=states[stored.slug],
+            first=_add(seen, stimulus),
         )
         yield released, stored.version_id
+
+
+def _add(seen: set[bytes], stimulus: str) -> bool:
+    """Whether a stimulus is new; adds it, at half the size of its text."""
+    before = len(seen)
+    seen.add(bytes.fromhex(stimulus[7:]))
+    return len(seen) > before
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,8 +336,11 @@ def _differences(releases: Releases, release: StoredRelease) -> Iterator[str]:
         return
     frames, closed = Frames(everything), closures(everything)
     leaves: list[bytes] = []
+    seen: set[bytes] = set()
     for released, case in releases.cases(release.id):
         leaves.append(leaf(released, release.salt))
+        if _add(seen, released.stimulus) != released.first:
+            yield f"case {released.slug} is not marked as it should be among those with the same stimulus"
         if case.content_digest() != released.content or (released.closure, released.stimulus) != (
             closure_digest(released.content, [closed[(r.kind, r.slug)] for r in case.references()]),
             frames.stimulus(case),
@@ -306,123 +348,3 @@ def _differences(releases: Releases, release: StoredRelease) -> Iterator[str]:
             yield f"case {released.slug} is not what was frozen"
     if merkle_root(leaves) != manifest.merkle_root:
         yield "the root over the cases is not what was frozen"
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceCoverage:
-    """The declared space and how much of it is covered."""
-
-    study: str
-    version: str | None
-    space: Mapping[str, tuple[str, ...]]
-    constraints: tuple[Constraint, ...]
-    rows: tuple[Mapping[str, str], ...]
-    """The parts of every scenario counted."""
-    by_strength: tuple[Coverage, ...]
-
-
-def cover(
-    workspace: Workspace, study: str, version: str | None = None, *, strengths: Sequence[int] = (1, 2, 3)
-) -> SpaceCoverage:
-    """Coverage of the scenarios that have a case: of the study now, or of a release."""
-    with workspace.begin() as unit:
-        return measure_coverage(unit, study, version, strengths=strengths)
-
-
-def measure_coverage(
-    unit: UnitOfWork, study: str, version: str | None, *, strengths: Sequence[int] = (1, 2, 3)
-) -> SpaceCoverage:
-    """:func:`cover` inside a transaction."""
-    now = load_study(unit, study, cases=False)
-    if version is None:
-        cases = (cast(Case, stored.definition) for stored in unit.definitions(study).heads("case"))
-        used = {case.scenario for case in cases if case.scenario is not None}
-        scenarios = {slug: now.scenarios[slug] for slug in used if slug in now.scenarios}
-    else:
-        release = get_release(unit, study, version)
-        frozen = unit.releases(study).definitions(release.id)
-        used = {
-            case.scenario for _, case in unit.releases(study).cases(release.id) if case.scenario is not None
-        }
-        scenarios = {slug: cast(Scenario, frozen[("scenario", slug)]) for slug in used}
-    rows = tuple(scenarios[slug].parts() for slug in sorted(scenarios))
-    declared = space(now)
-    possible = [t for t in strengths if t <= sum(1 for values in declared.values() if values)]
-    measured = tuple(coverage(declared, now.head.constraints, rows, strength=t) for t in possible)
-    return SpaceCoverage(study, version, declared, now.head.constraints, rows, measured)
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """Scenarios that cover the declared space."""
-
-    study: str
-    strength: int
-    rows: tuple[Mapping[str, str], ...]
-    new: tuple[Mapping[str, str], ...]
-    """The rows that no scenario of the study has."""
-    slugs: tuple[str, ...]
-    """A slug for each of ``new``."""
-    before: Coverage
-    constraints: tuple[Constraint, ...]
-    orders: tuple[WorkOrder, ...]
-
-
-def plan(
-    workspace: Workspace, study: str, *, strength: int, fresh: bool = False, orders: bool = False
-) -> Planned:
-    """Scenarios that cover every valid combination of ``strength`` parts; goes on from those there are unless ``fresh``."""
-    with workspace.begin() as unit:
-        now = load_study(unit, study, cases=False)
-    declared = space(now)
-    missing = [name for name, values in declared.items() if not values]
-    if missing:
-        raise InputError(
-            f"{study} declares no {' and no '.join(n.replace('_', ' ') for n in missing)}; nothing can be planned"
-        )
-    have = [scenario.parts() for scenario in now.scenarios.values()]
-    rows = covering_array(declared, now.head.constraints, strength=strength, start=() if fresh else have)
-    new = [row for row in rows if row not in have]
-    before = coverage(declared, now.head.constraints, have, strength=strength)
-    written = tuple(work_order(now, row) for row in new) if orders else ()
-    slugs = tuple(scenario_slug(row) for row in new)
-    return Planned(study, strength, tuple(rows), tuple(new), slugs, before, now.head.constraints, written)
-
-
-def propose_twins(workspace: Workspace, study: str) -> list[ProposedTwin]:
-    """Twins that the study's scenarios lack."""
-    with workspace.begin() as unit:
-        return list(missing_twins(load_study(unit, study, cases=False)))
-
-
-def as_json(found: Any) -> Any:
-    """Coverage or plan as JSON values."""
-    if isinstance(found, SpaceCoverage):
-        return {
-            "study": found.study,
-            "version": found.version,
-            "space": found.space,
-            "scenarios": len(found.rows),
-            "coverage": [_coverage_json(one) for one in found.by_strength],
-        }
-    assert isinstance(found, Planned)
-    return {
-        "study": found.study,
-        "strength": found.strength,
-        "rows": found.rows,
-        "new": [{"slug": slug, **row} for slug, row in zip(found.slugs, found.new, strict=True)],
-        "before": _coverage_json(found.before),
-        "forbidden": [c.model_dump(mode="json") for c in found.constraints],
-        "orders": [{"scenario": o.scenario, "instruction": o.instruction} for o in found.orders],
-    }
-
-
-def _coverage_json(one: Coverage) -> dict[str, Any]:
-    return {
-        "strength": one.strength,
-        "covered": one.covered,
-        "valid": one.valid,
-        "share": one.share,
-        "forbidden": one.forbidden,
-        "holes": [dict(hole) for hole in one.holes],
-    }

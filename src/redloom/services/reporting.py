@@ -34,7 +34,7 @@ from redloom.report.words import arm_meaning, frame_sentence
 from redloom.services.finding import find_run
 from redloom.services.measuring import measure_panel
 from redloom.services.observing import Observation, PanelKey, concerns, observe
-from redloom.services.releases import SpaceCoverage, measure_coverage
+from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.summing_up import notices, summary
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease

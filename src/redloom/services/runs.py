@@ -15,8 +15,8 @@ from redloom.errors import InputError, Issue
 from redloom.ids import readable_id
 from redloom.services.execution import Executed, Operation, execute, render_for, told
 from redloom.services.finding import find_run, get_release
-from redloom.services.judging import inline_rules
 from redloom.services.releases import ReleaseOptions, working_release
+from redloom.services.rules import inline_rules
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease
@@ -85,7 +85,7 @@ def prepare_run(workspace: Workspace, study: str, version: str | None, options: 
         frames = Frames(releases.definitions(release.id))
 
         def renderings() -> Iterator[Mapping[str, Rendering]]:
-            for _, case in releases.cases(release.id, distinct=True):
+            for _, _, case in releases.distinct(release.id):
                 frame = frames.frame(case)
                 yield {arm: render_for(frame, spec, arm) for arm in spec.arms}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from redloom.domain.study import COLLECTIONS
 from redloom.services.finding import get_release
-from redloom.services.studies import load_study
+from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from redloom.domain.target import Target
 from redloom.errors import InputError, unknown
-from redloom.services.studies import load_targets
+from redloom.services.loading import load_targets
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import Client

@@ -40,9 +40,9 @@ class RateAtK:
 def success_at_k(successes: ArrayLike, attempts: ArrayLike, k: int) -> SuccessAtK:
     """Per case, the unbiased chance that at least one of ``k`` attempts succeeds.
 
-    ``1 - C(n - c, k) / C(n, k)`` for c successes in n attempts (Chen et al. 2107.03374, section 2.1), in
-    logarithms, so that neither a large n nor a tiny chance loses digits. ``successes`` and ``attempts``
-    have shape (cases,). Cases with fewer than ``k`` attempts are left out and counted.
+    ``1 - C(n - c, k) / C(n, k)`` for c successes in n attempts (Chen et al. 2107.03374), in logarithms, so
+    that neither a large n nor a tiny chance loses digits. ``successes`` and ``attempts`` have shape
+    (cases,). Cases with fewer than ``k`` attempts are left out and counted.
     """
     won, tried = whole("successes", successes), whole("attempts", attempts)
     check_lengths(successes=won, attempts=tried)

@@ -51,8 +51,8 @@ def cluster_bootstrap_ratios(
 
     ``numerators``: per-cluster sums, shape (clusters, statistics); ``denominators``: shape (clusters,), shared,
     or (clusters, statistics); not negative. Each resample draws as many clusters as there are, with
-    replacement, and takes ``sum(numerators * w) / sum(denominators * w)`` (Davison and Hinkley 1997, sections
-    3.8 and 5.3). ``n`` is the rounded sum of denominators, ``events`` the sum of numerators.
+    replacement, and takes ``sum(numerators * w) / sum(denominators * w)`` (Davison and Hinkley 1997). ``n`` is
+    the rounded sum of denominators, ``events`` the sum of numerators.
 
     The interval is missing, with a reason, for fewer than two clusters, when all resamples agree, and when more
     than half of 1 - level of them have a zero denominator (fewer are left out, and ``method`` says so).

@@ -22,8 +22,8 @@ def holm(p_values: ArrayLike) -> FloatArray:
 def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
     """Adjusted p-values, in the order given, that control the expected share of false findings.
 
-    Shape (tests,), values in [0, 1]; valid for independent or positively dependent tests (Benjamini and
-    Hochberg 1995).
+    Shape (tests,), values in [0, 1]; valid for independent tests (Benjamini and Hochberg 1995) and for
+    positively dependent ones (Benjamini and Yekutieli 2001).
     """
     raw = within("p_values", p_values)
     order = np.argsort(raw, kind="stable")

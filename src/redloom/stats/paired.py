@@ -86,8 +86,8 @@ def discordance(first: ArrayLike, second: ArrayLike) -> Discordance:
     """The four cells of two 0/1 outcomes on the same cases, with the exact two-sided McNemar p-value.
 
     Shape (pairs,) each. The p-value is twice the smaller binomial tail of the discordant pairs at 1/2, at
-    most 1 (McNemar 1947, exact form). It takes pairs as independent: it ignores clustering and is too small
-    where pairs come in clusters; use ``paired_difference`` there.
+    most 1 (the exact binomial form of the test of McNemar 1947). It takes pairs as independent: it ignores
+    clustering and is too small where pairs come in clusters; use ``paired_difference`` there.
     """
     values, others = binary("first", first), binary("second", second)
     check_lengths(first=values, second=others)

@@ -70,7 +70,7 @@ def expected_shortfall(severities: ArrayLike, *, level: float = 0.95) -> Expecte
 
     ``severities``: shape (cases,), any finite numbers, larger is worse. The case at the edge of the tail counts
     by the fraction that belongs to it, which keeps the measure coherent with ties and small n
-    (Rockafellar and Uryasev 2002, proposition 8). With fewer than ``1 / (1 - level)`` cases it is the maximum.
+    (Rockafellar and Uryasev 2002). With fewer than ``1 / (1 - level)`` cases it is the maximum.
     """
     values = finite("severities", severities)
     check_level(level)

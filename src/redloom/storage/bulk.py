@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 
 _SIZES = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one statement: few sizes, so that the driver's statement cache holds them all."""
@@ -33,11 +34,16 @@ class BulkInsert:
             named = [dict(zip(self._names, row, strict=True)) for row in rows]
             connection.exec_driver_sql(self._text(dialect, 1), named)
             return
+        cursor = connection.connection.cursor()
         start = 0
         for size in _SIZES:
             while len(rows) - start >= size:
                 values = tuple(chain.from_iterable(rows[start : start + size]))
-                connection.exec_driver_sql(self._text(dialect, size), values)
+                text = self._text(dialect, size)
+                try:
+                    cursor.execute(text, values)
+                except dialect.loaded_dbapi.Error as error:
+                    raise exc.DBAPIError(text, None, error) from error
                 start += size
 
     def _text(self, dialect: sa.Dialect, size: int) -> str:

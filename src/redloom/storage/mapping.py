@@ -76,9 +76,19 @@ def to_value(model: type[V], body: Any, *, what: str) -> V:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise StoreError(
-            f"{what} as the database holds it cannot be read; it was changed from outside"
-        ) from error
+        raise _unreadable(what) from error
+
+
+def from_json(model: type[V], text: str, *, what: str) -> V:
+    """:func:`to_value` of a body as the database holds it: quicker, since pydantic reads the text itself."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise _unreadable(what) from error
+
+
+def _unreadable(what: str) -> StoreError:
+    return StoreError(f"{what} as the database holds it cannot be read; it was changed from outside")
 
 
 def to_version(row: sa.Row[*tuple[Any, ...]]) -> StoredVersion:

@@ -41,9 +41,9 @@ class Definitions:
         row = self._connection.execute(self._heads(kind).where(definition.c.slug == slug)).one_or_none()
         return None if row is None else to_version(row)
 
-    def heads(self, kind: str) -> Iterator[StoredVersion]:
-        """The newest version of every definition of a kind, in the order they came, streamed."""
-        query = self._heads(kind).order_by(definition.c.id)
+    def heads(self, kind: str, *, by_slug: bool = False) -> Iterator[StoredVersion]:
+        """The newest version of every definition of a kind, in the order they came or by slug, streamed."""
+        query = self._heads(kind).order_by(definition.c.slug if by_slug else definition.c.id)
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
 from redloom.domain.value import Definition
-from redloom.storage.mapping import StoredFact, to_definition, to_fact, to_value
+from redloom.storage.mapping import StoredFact, from_json, to_definition, to_fact, to_value
 from redloom.storage.tables import (
     definition,
     definition_version,
@@ -24,6 +24,7 @@ from redloom.storage.tables import (
 )
 
 CHUNK = 500
+_UNSEALED = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +63,24 @@ class Releases:
 
     def add(
         self,
-        manifest: Manifest,
+        version: str,
         *,
         salt: bytes,
-        cases: Iterable[tuple[ReleasedCase, int]],
         versions: Iterable[int],
         facts: Iterable[StoredFact],
         author: str,
         why: str,
         at: datetime.datetime,
     ) -> int:
-        """Store a release: each case with the id of its version, the versions under them, the acts pinned."""
-        row = {
+        """Begin a release: the definition versions under its cases and the acts pinned; gives its id.
+
+        It is none until :meth:`seal` has named it, in the same transaction.
+        """
+        row: dict[str, Any] = {
             "study_id": self._study,
-            "version": manifest.version,
-            "digest": manifest.digest(),
-            "manifest": manifest.model_dump(mode="json"),
+            "version": version,
+            "digest": _UNSEALED,
+            "manifest": {},
             "salt": salt,
             "author": author,
             "why": why,
@@ -86,30 +89,34 @@ class Releases:
         key = self._connection.execute(release.insert().values(row)).inserted_primary_key
         assert key is not None
         number: int = key[0]
-        self._many(
-            release_definition, ({"release_id": number, "version_id": version} for version in versions)
-        )
+        under = ({"release_id": number, "version_id": version_id} for version_id in versions)
+        self._many(release_definition, under)
         pinned = ({"release_id": number, "definition_id": f.definition_id, "fact_id": f.id} for f in facts)
         self._many(release_fact, pinned)
-        seen: set[str] = set()
-        self._many(
-            release_case,
-            (
-                {
-                    "release_id": number,
-                    "ordinal": case.ordinal,
-                    "version_id": version_id,
-                    "closure": case.closure,
-                    "stimulus": case.stimulus,
-                    "first": _add(seen, case.stimulus),
-                    "cluster": case.cluster,
-                    "split": case.split,
-                    "status": case.status,
-                }
-                for case, version_id in cases
-            ),
-        )
         return number
+
+    def add_cases(self, release_id: int, cases: Iterable[tuple[ReleasedCase, int]]) -> None:
+        """Store the cases of a release that was begun, each with the id of its version, as they come."""
+        rows = (
+            {
+                "release_id": release_id,
+                "ordinal": case.ordinal,
+                "version_id": version_id,
+                "closure": case.closure,
+                "stimulus": case.stimulus,
+                "first": case.first,
+                "cluster": case.cluster,
+                "split": case.split,
+                "status": case.status,
+            }
+            for case, version_id in cases
+        )
+        self._many(release_case, rows)
+
+    def seal(self, release_id: int, manifest: Manifest) -> None:
+        """Name a release that was begun; nothing of it changes afterwards."""
+        values = {"digest": manifest.digest(), "manifest": manifest.model_dump(mode="json")}
+        self._connection.execute(release.update().where(release.c.id == release_id).values(values))
 
     def stimuli(self, release_id: int) -> int:
         """How many distinct stimuli the cases have."""
@@ -118,13 +125,29 @@ class Releases:
         )
         return self._connection.scalar(query) or 0
 
-    def cases(
-        self, release_id: int, *, after: int = -1, most: int | None = None, distinct: bool = False
-    ) -> Iterator[tuple[ReleasedCase, Case]]:
-        """The cases with their content, in order from ``after`` on, streamed.
+    def distinct(
+        self, release_id: int, *, after: int = -1, most: int | None = None
+    ) -> Iterator[tuple[int, str, Case]]:
+        """Ordinal, stimulus and content of the first case of each stimulus, in order from ``after`` on, streamed."""
+        body = sa.type_coerce(definition_version.c.body, sa.Text).label("body")
+        query = (
+            sa.select(release_case.c.ordinal, release_case.c.stimulus, body)
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .where(
+                release_case.c.release_id == release_id,
+                release_case.c.ordinal > after,
+                release_case.c.first,
+            )
+            .order_by(release_case.c.ordinal)
+            .limit(most)
+        )
+        for ordinal, stimulus, text in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield ordinal, stimulus, from_json(Case, text, what=f"case {ordinal}")
 
-        ``distinct`` gives only the first case of each stimulus.
-        """
+    def cases(
+        self, release_id: int, *, after: int = -1, most: int | None = None
+    ) -> Iterator[tuple[ReleasedCase, Case]]:
+        """The cases with their content, in order from ``after`` on, streamed."""
         query = (
             sa.select(
                 release_case,
@@ -138,8 +161,6 @@ class Releases:
             .order_by(release_case.c.ordinal)
             .limit(most)
         )
-        if distinct:
-            query = query.where(release_case.c.first)
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield _released(row), to_value(Case, row.body, what=f"case {row.slug}")
 
@@ -192,13 +213,6 @@ class Releases:
             self._connection.execute(table.insert(), batch)
 
 
-def _add(seen: set[str], key: str) -> bool:
-    """Whether ``key`` is new; adds it."""
-    before = len(seen)
-    seen.add(key)
-    return len(seen) > before
-
-
 def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRelease:
     manifest = to_value(Manifest, row.manifest, what=f"the manifest of release {row.version}")
     return StoredRelease(row.id, row.version, row.digest, manifest, bytes(row.salt), row.created_at)
@@ -214,4 +228,5 @@ def _released(row: sa.Row[*tuple[Any, ...]]) -> ReleasedCase:
         cluster=row.cluster,
         split=row.split,
         status=row.status,
+        first=row.first,
     )

@@ -1,0 +1,70 @@
+"""The completed conversations of a run, with what those who judge them need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from redloom.domain.case import Case
+from redloom.domain.interaction import Interaction
+from redloom.domain.judgement import Judgement
+from redloom.domain.rendering import Frame, Frames
+from redloom.storage.repositories.runs import StoredAttempt, StoredRun
+from redloom.storage.unit_of_work import UnitOfWork
+
+CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One completed conversation of a run, with what judges need."""
+
+    attempt: StoredAttempt
+    case: Case
+    slug: str
+    frame: Frame
+    interaction: Interaction
+    judgements: Sequence[Judgement]
+
+    @property
+    def judged_by(self) -> frozenset[str]:
+        """Instruments that judged it with a state other than error."""
+        return frozenset(j.instrument for j in self.judgements if j.state != "error")
+
+    def judged(self, instrument: str) -> frozenset[bytes | None]:
+        """The turns that an instrument judged with a state other than error; None for the whole of it."""
+        return frozenset(j.turn for j in self.judgements if j.instrument == instrument and j.state != "error")
+
+
+def pieces(
+    unit: UnitOfWork, run: StoredRun, frames: Frames, *, chosen: frozenset[str] | None = None
+) -> Iterator[list[Work]]:
+    """The completed conversations of a run by case, some hundreds at a time.
+
+    Cases that share a stimulus share its conversations: each conversation comes once for each such case.
+    ``chosen`` keeps only conversations whose hex id is in it.
+    """
+    releases = unit.releases(run.study_id)
+    after = -1
+    while True:
+        cases = list(releases.cases(run.release_id, after=after, most=CHUNK))
+        if not cases:
+            return
+        after = cases[-1][0].ordinal
+        by_stimulus: dict[str, list[StoredAttempt]] = {}
+        for attempt in unit.runs.attempts(run.id, [released.stimulus for released, _ in cases]):
+            key = attempt.interaction
+            if attempt.state == "completed" and key is not None and (chosen is None or key.hex() in chosen):
+                by_stimulus.setdefault(attempt.stimulus, []).append(attempt)
+        ids = [a.interaction for group in by_stimulus.values() for a in group if a.interaction is not None]
+        talks = unit.runs.interactions(ids)
+        judged = unit.judgements.of(ids)
+        found: list[Work] = []
+        for released, case in cases:
+            frame = frames.frame(case)
+            for attempt in by_stimulus.get(released.stimulus, ()):
+                key = cast(bytes, attempt.interaction)
+                found.append(Work(attempt, case, released.slug, frame, talks[key], judged.get(key, ())))
+        if found:
+            yield found

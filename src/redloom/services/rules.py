@@ -1,0 +1,136 @@
+"""Judging by rules: as conversations come, and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from redloom.domain.case import Case
+from redloom.domain.interaction import Turn
+from redloom.domain.judge import Judge, Unit
+from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.rendering import Frames
+from redloom.errors import InputError, unknown
+from redloom.ids import IdSource
+from redloom.judging.rules import PhraseRule, RefusalRule
+from redloom.services.conversations import pieces
+from redloom.services.finding import find_run
+from redloom.services.loading import load_judges
+from redloom.services.workspace import Workspace
+from redloom.storage.unit_of_work import UnitOfWork
+
+REFUSAL = "rule:refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judging pass made."""
+
+    run: str
+    judge: str
+    states: Mapping[str, int]
+    """State of judgement -> how many were made."""
+    conversations: int
+    message: str | None = None
+
+
+class InlineRules:
+    """Rule judges that need nothing but the conversation."""
+
+    def __init__(self, refusals: Sequence[RefusalRule], phrases: Mapping[str, Judge], ids: IdSource) -> None:
+        self._refusals, self._phrases, self._ids = refusals, phrases, ids
+        self._made: dict[tuple[str, str], PhraseRule] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._refusals or self._phrases)
+
+    def instruments(self, frames: Frames) -> list[Instrument]:
+        """Every instrument that may be used on these definitions."""
+        found = [rule.instrument for rule in self._refusals]
+        for name, definition in self._phrases.items():
+            found += [
+                self._phrase(name, harm).instrument for harm in definition.harms or frames.slugs("harm")
+            ]
+        return found
+
+    def rules(self, frames: Frames, case: Case) -> Iterator[RefusalRule | PhraseRule]:
+        """The rules that judge conversations of this case."""
+        yield from self._refusals
+        harm = frames.harm(case)
+        for name, definition in self._phrases.items():
+            if harm is not None and (not definition.harms or harm[0] in definition.harms):
+                yield self._phrase(name, harm[0])
+
+    def judge(self, frames: Frames, case: object, turns: Sequence[Turn]) -> list[Judgement]:
+        """All judgements on one conversation."""
+        if not turns:
+            return []
+        assert isinstance(case, Case)
+        language = frames.frame(case).language
+        return [
+            judgement
+            for rule in self.rules(frames, case)
+            for judgement in rule.judge(turns, self._ids, language)
+        ]
+
+    def _phrase(self, name: str, harm: str) -> PhraseRule:
+        key = (name, harm)
+        if key not in self._made:
+            self._made[key] = PhraseRule(name, self._phrases[name], harm)
+        return self._made[key]
+
+
+def inline_rules(
+    unit: UnitOfWork,
+    study: str,
+    names: Sequence[str],
+    ids: IdSource,
+    *,
+    unit_of_judgement: Unit | None = None,
+) -> InlineRules:
+    """The rule judges of these names (``rule:refusal``, ``rule:NAME``); raises InputError for others.
+
+    ``unit_of_judgement`` comes before the unit that a judge declares.
+    """
+    declared = {slug: j for slug, j in load_judges(unit, study).items() if j.by == "rule"}
+    refusals: list[RefusalRule] = []
+    phrases: dict[str, Judge] = {}
+    for name in names:
+        if name == REFUSAL:
+            refusals.append(RefusalRule(unit_of_judgement or "interaction"))
+            continue
+        slug = name.removeprefix("rule:")
+        if slug not in declared:
+            raise InputError(unknown("rule judge", name, [REFUSAL, *(f"rule:{s}" for s in declared)]))
+        chosen = {"unit": unit_of_judgement} if unit_of_judgement else {}
+        phrases[slug] = declared[slug].model_copy(update=chosen)
+    return InlineRules(refusals, phrases, ids)
+
+
+def judge_by_rules(
+    workspace: Workspace, run_name: str, names: Sequence[str], *, unit_of_judgement: Unit | None = None
+) -> Judged:
+    """Judge every completed conversation that these rules have not judged yet."""
+    states: dict[str, int] = {}
+    conversations = 0
+    with workspace.begin() as unit:
+        run = find_run(unit, run_name)
+        study = unit.studies.slug_of(run.study_id)
+        rules = inline_rules(unit, study, names, workspace.ids, unit_of_judgement=unit_of_judgement)
+        frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
+        numbers = {i.digest(): unit.judgements.register(i) for i in rules.instruments(frames)}
+        for piece in pieces(unit, run, frames):
+            made: list[Judgement] = []
+            now: set[tuple[bytes, str]] = set()
+            for work in piece:
+                before = len(made)
+                for rule in rules.rules(frames, work.case):
+                    key = (work.interaction.id, rule.instrument.digest())
+                    if key[1] not in work.judged_by and key not in now:
+                        now.add(key)
+                        made += rule.judge(work.interaction.turns, workspace.ids, work.frame.language)
+                conversations += len(made) > before
+            unit.judgements.add(made, numbers)
+            for judgement in made:
+                states[judgement.state] = states.get(judgement.state, 0) + 1
+    return Judged(run_name, ", ".join(names), states, conversations)
