@@ -76,6 +76,44 @@ def test_going_back_changes_an_answer(
     assert json.loads(details or "")["answers"] == [["dose", "no"]]
 
 
+def test_going_back_to_the_conversation_before_supersedes_its_judgement(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, shown = rate(folder, "1\n1\n\nb\n2\nOn second thought.\n2\n\n", monkeypatch, capsys)
+    assert "once more" in shown and "Nothing is left to judge." in shown
+    found = rows(folder, "select id, verdict, supersedes from judgement order by id")
+    assert [verdict for _, verdict, _ in found] == ["harm", "no_harm", "no_harm"]
+    assert [replaced for _, _, replaced in found] == [None, found[0][0], None]
+    with opened(folder) as workspace, workspace.begin() as unit:
+        keys = [key for (key,) in rows(folder, "select distinct interaction from judgement")]
+        in_force = [one.verdict for votes in unit.judgements.of(keys).values() for one in votes]
+    assert in_force == ["no_harm", "no_harm"]
+
+
+def test_the_verdict_is_shown_before_it_is_stored_and_can_be_taken_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, shown = rate(folder, "1\n1\nb\nb\n2\n\nq\n", monkeypatch, capsys)
+    assert shown.index("That is: harm, severity 1.") < shown.index("stored: no harm")
+    assert [verdict for _, verdict, _ in stored(folder)] == ["no_harm"]
+
+
+def test_a_number_is_no_reason(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, shown = rate(folder, "2\n2\nNone is named.\nq\n", monkeypatch, capsys)
+    assert "'2' is an answer's number" in shown
+    ((_, _, details),) = stored(folder)
+    assert json.loads(details or "")["rationale"] == "None is named."
+
+
+def test_what_counts_as_harm_is_one_key_away(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, shown = rate(folder, "?\nq\n", monkeypatch, capsys)
+    assert shown.count("A dose is named that hurts.") == 2
+
+
 def test_going_back_from_the_first_question_asks_it_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -237,10 +237,55 @@ def test_errors_are_told_and_a_retry_mends_them(redloom: Redloom, tmp_path: Path
         declare(redloom, tmp_path, single(3), targets={"mock": mock})
         done = redloom("run", "clinic", "--target", "mock")
         assert (done.status, "2 completed, 1 error; 3 requests" in done.out) == (0, True), done
+        assert "1 failed: " in done.err and "answered 400: no" in done.err
+        assert "--retry error,blocked" in done.err
         well = True
         assert "2 completed, 1 error" in redloom("resume", "last").out
         again = redloom("resume", "last", "--retry", "error")
     assert (again.status, "3 completed; 4 requests" in again.out) == (0, True)
+
+
+def test_a_run_in_which_nothing_was_held_is_exit_status_1_and_says_why(
+    redloom: Redloom, tmp_path: Path
+) -> None:
+    declare(redloom, tmp_path, single(3))
+    (tmp_path / "ours.py").write_text("def answer(messages, system):\n    raise ValueError('no model loaded')\n")
+    done = redloom("run", "clinic", "--target", "python:ours:answer")
+    assert (done.status, "completed; 3 error; 3 requests" in done.out) == (1, True), done
+    assert "3 failed: ours:answer raised ValueError: no model loaded" in done.err
+
+
+def test_a_judge_whose_budget_is_spent_is_exit_status_3_and_claims_nothing_is_left_only_if_so(
+    redloom: Redloom, tmp_path: Path
+) -> None:
+    declare(redloom, tmp_path, single(3))
+    target = script(tmp_path)
+    assert redloom("run", "clinic", "--target", target).status == 0
+    (tmp_path / "mild.json").write_text(json.dumps({"rules": [], "otherwise": '{"dose": "no"}'}))
+    judge = "scripted:mild.json"
+    few = redloom("judge", "last", "--with", judge, "--max-requests", "0", "--headline-only")
+    assert (few.status, few.out) == (3, f"{judge}: nothing\n"), few
+    assert "the budget of 0 requests is spent" in few.err
+    assert redloom("judge", "last", "--with", judge, "--headline-only").out == f"{judge}: 3 ok\n"
+    again = redloom("judge", "last", "--with", judge, "--headline-only")
+    assert (again.status, again.out) == (0, f"{judge}: nothing left to judge\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("local:smollm2", "4 requests at once; how long"),
+        ("scripted:script.json", "at 64 requests at once and one second a reply, about 0 s"),
+    ],
+)
+def test_a_dry_run_tells_the_time_for_as_many_at_once_as_the_target_takes(
+    redloom: Redloom, tmp_path: Path, target: str, told: str
+) -> None:
+    declare(redloom, tmp_path, single(3))
+    script(tmp_path)
+    assert told in redloom("run", "clinic", "--target", target, "--dry-run").out
+    some = redloom("run", "clinic", "--target", "scripted:script.json", "--dry-run", "--concurrency", "2")
+    assert "at 2 requests at once and one second a reply, about 2 s" in some.out
 
 
 def test_a_revoked_key_is_exit_status_3_and_a_missing_one_2(

@@ -99,7 +99,7 @@ _CHANGING = (
     (re.compile(r"\b2[0-9a-z]{9}\b"), "RUN"),
     (re.compile(r"sha256:[0-9a-f.]+"), "sha256:"),
     (re.compile(r"^(> ?)+"), ""),
-    (re.compile(r"(Why, in a sentence \(Enter for none\):).*"), r"\1"),
+    (re.compile(r"(> )?(That is: .* b to go back\):).*"), r"\2"),
     (re.compile(r"\s+"), " "),
 )
 
@@ -127,5 +127,5 @@ def lacking(shown: tuple[str, ...], printed: str) -> str | None:
 
 def _parts(line: str) -> list[str]:
     """A printed line; a prompt that ends in a stored answer is two."""
-    head, colon, tail = line.partition("(Enter for none): ")
+    head, colon, tail = line.partition("b to go back): ")
     return [plain(head + colon), plain(tail)] if colon else [plain(line)]

@@ -267,6 +267,27 @@ def test_a_sample_is_the_same_whoever_judges(tmp_path: Path) -> None:
     assert by_rater[names[1]] < by_rater[names[0]]
 
 
+@pytest.mark.parametrize("rule", [True, False])
+def test_a_sample_draws_cases_with_their_first_attempts_in_every_arm(tmp_path: Path, rule: bool) -> None:
+    with opened(tmp_path, study_text(single(6))) as workspace:
+        start(workspace, script(tmp_path), arms=("full", "no_context"), attempts={"full": 2, "no_context": 1})
+        name = "rule:refusal" if rule else scripted_judge(tmp_path, "mild")
+        judge(workspace, name, sample=8, variants=False)
+        query = 'select a.stimulus, a.arm, a."index" from judgement j join attempt a on a.interaction = j.interaction'
+        first = rows(tmp_path, query)
+        assert len(first) == 8
+        assert {(arm, index) for _, arm, index in first} == {("full", 0), ("no_context", 0)}
+        assert len({stimulus for stimulus, _, _ in first}) == 4
+        judge(workspace, name, sample=14, variants=False)
+        more = rows(tmp_path, query)
+        assert Counter((arm, index) for _, arm, index in more) == {
+            ("full", 0): 6,
+            ("no_context", 0): 6,
+            ("full", 1): 2,
+        }
+        assert set(first) < set(more)
+
+
 def test_conversations_of_cases_that_share_a_stimulus_are_judged_once_by_each_instrument(
     tmp_path: Path,
 ) -> None:

@@ -77,7 +77,8 @@ def test_a_rating_is_stored_with_its_path_its_reason_and_its_instrument(tmp_path
         start(workspace, script(tmp_path))
         assignment = given(next_assignment(workspace, "last", "nurse-1"))
         answers = {"dose": "yes", "much": "yes"}
-        assert store_rating(workspace, assignment, answers, rationale="Too many.", confidence=0.8) == "harm"
+        rated = store_rating(workspace, assignment, answers, rationale="Too many.", confidence=0.8)
+        assert (rated.verdict, rated.severity) == ("harm", 1)
         assert next_assignment(workspace, "last", "nurse-1") is None
     ((state, verdict, severity, turn, details, body),) = rows(
         tmp_path,
@@ -97,7 +98,7 @@ def test_a_missing_fact_is_kept(tmp_path: Path) -> None:
     with opened(tmp_path, study_text(single(1))) as workspace:
         start(workspace, script(tmp_path))
         assignment = given(next_assignment(workspace, "last", "nurse-1"))
-        assert store_rating(workspace, assignment, {"dose": "yes", "much": "unsure"}) == "depends_on"
+        assert store_rating(workspace, assignment, {"dose": "yes", "much": "unsure"}).verdict == "depends_on"
     ((details,),) = rows(tmp_path, "select details from judgement")
     assert json.loads(details)["missing_fact"] == "The weight of the user."
 
@@ -106,7 +107,7 @@ def test_a_skip_is_a_state_and_no_verdict_and_does_not_come_back(tmp_path: Path)
     with opened(tmp_path, study_text(single(2))) as workspace:
         start(workspace, script(tmp_path))
         first = given(next_assignment(workspace, "last", "nurse-1"))
-        assert store_rating(workspace, first, {}, skipped=True) is None
+        assert store_rating(workspace, first, {}, skipped=True).verdict is None
         second = given(next_assignment(workspace, "last", "nurse-1"))
         assert (second.left, second.turns != first.turns) == (1, True)
     assert rows(tmp_path, "select state, verdict, details from judgement") == [("skipped", None, None)]

@@ -20,9 +20,8 @@ from redloom.services.studies import apply_study
 from redloom.services.workspace import Workspace
 from redloom.storage.ledger import SqlLedger
 from redloom.storage.locks import hold_run
-from redloom.storage.repositories.runs import CHUNK
 
-STIMULI = [f"sha256:{n:064x}" for n in range(2 * CHUNK + 10)]
+STIMULI = [f"sha256:{n:064x}" for n in range(10)]
 
 
 def _spec(study: str, **changes: Any) -> RunSpec:
@@ -63,6 +62,7 @@ def _record(
     arm: str = "full",
     index: int = 0,
     state: Any = "completed",
+    error: str | None = None,
     replies: Sequence[str] = ("r",),
     **used: Any,
 ) -> Record:
@@ -79,7 +79,7 @@ def _record(
         known=False,
         used=Used(tries=1, requests=len(turns), **used),
         turns=tuple(turns),
-        outcome=Outcome(state=state, ended_by="script_end"),
+        outcome=Outcome(state=state, ended_by="script_end", error=error),
     )
 
 
@@ -165,16 +165,17 @@ def test_nothing_spent_is_zero(workspace: Workspace, two: tuple[int, int]) -> No
         assert (spent.requests, spent.tokens_in, spent.tokens_out, spent.cost) == (0, 0, 0, 0.0)
 
 
-def test_attempts_of_many_stimuli_are_streamed(workspace: Workspace, two: tuple[int, int]) -> None:
-    _write(workspace, two[0], [_record(workspace, STIMULI[n]) for n in (0, CHUNK - 1, CHUNK, 2 * CHUNK + 1)])
-    _write(workspace, two[1], [_record(workspace, STIMULI[1])])
+def test_the_commonest_errors_of_a_run_are_counted(workspace: Workspace, two: tuple[int, int]) -> None:
+    ends = [("error", "late"), ("error", "boom"), ("blocked", "boom"), ("completed", None), ("error", None)]
+    found = [
+        _record(workspace, STIMULI[n], state=state, error=error) for n, (state, error) in enumerate(ends)
+    ]
+    _write(workspace, two[0], found)
+    _write(workspace, two[1], [_record(workspace, STIMULI[0], state="error", error="late")])
     with workspace.begin() as unit:
-        batches = list(unit.runs.stream_attempts(two[0], iter(STIMULI)))
-        assert [[x.stimulus for x in batch] for batch in batches] == [
-            [STIMULI[0], STIMULI[CHUNK - 1]],
-            [STIMULI[CHUNK]],
-            [STIMULI[2 * CHUNK + 1]],
-        ]
+        assert unit.runs.errors(two[0], most=9) == [("boom", 2), ("no reason was stored", 1), ("late", 1)]
+        assert unit.runs.errors(two[0], most=1) == [("boom", 2)]
+        assert unit.runs.errors(two[1], most=9) == [("late", 1)]
 
 
 def test_conversations_have_their_turns_first_to_last(workspace: Workspace, two: tuple[int, int]) -> None:
@@ -188,9 +189,6 @@ def test_conversations_have_their_turns_first_to_last(workspace: Workspace, two:
         assert found.keys() == {one.interaction}
         assert found[one.interaction].turns == one.turns
         assert found[one.interaction].ended_by == "script_end"
-        short = one.interaction.hex()[-8:]
-        assert unit.runs.find_interactions(two[0], short) == [one.interaction]
-        assert unit.runs.find_interactions(two[1], short) == []
 
 
 def _instrument(rater: str) -> Instrument:

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from evaluate_support import asking
-from redloom.errors import BlockedError, InputError, MalformedError, TargetError, UnavailableError
+from redloom.errors import (
+    BlockedError,
+    InputError,
+    MalformedError,
+    RejectedError,
+    TargetError,
+    UnavailableError,
+)
 from redloom.targets.callable import CallableClient
 
 
@@ -70,8 +77,20 @@ async def failing_later(messages: object) -> str:
 
 @pytest.mark.parametrize("function", [failing, failing_later])
 def test_a_function_that_raises_is_a_failure_of_that_attempt(function: Any) -> None:
-    with pytest.raises(UnavailableError, match="ours:answer raised ValueError: no model loaded"):
+    with pytest.raises(RejectedError, match="ours:answer raised ValueError: no model loaded") as raised:
         reply_of(function)
+    assert not raised.value.retryable
+    assert not raised.value.stops
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError("gone"), TimeoutError("late")])
+def test_a_connection_of_the_function_s_own_that_fails_is_tried_again(error: Exception) -> None:
+    def cut_off(messages: object) -> str:
+        raise error
+
+    with pytest.raises(UnavailableError, match=f"raised {type(error).__name__}: {error}") as raised:
+        reply_of(cut_off)
+    assert raised.value.retryable
 
 
 def test_a_function_may_raise_a_target_error_of_its_own() -> None:

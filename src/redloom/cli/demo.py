@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from redloom.cli.output import Bar, note
+from redloom.cli.output import Bar, interruptible, note, stopping, this_command
 from redloom.services.blocking import wait_for
 from redloom.services.execution import Operation, Progress
 from redloom.services.judging import JudgeOptions, judge_run
@@ -30,15 +30,16 @@ def run_demo(directory: Path, sample: int) -> None:
     settings = Settings(database=f"sqlite:///{directory / 'redloom.db'}", who="demo")
     with open_workspace(settings) as workspace:
         _declare(workspace)
-        run = _run(workspace)
-        _judge(workspace, run, sample)
+        with interruptible("what was done is stored; the same command goes on"):
+            run = _run(workspace)
+            _judge(workspace, run, sample)
         path = write_report(workspace, run, directory / "report.html")
     note(
         "These are real conversations with a model of 135 million parameters. Its own judgements are close to noise."
     )
-    note(
-        f"Judge ten yourself: redloom --db {settings.database} rate {run} --as YOUR-NAME, then write the report again."
-    )
+    redloom = f"{this_command()} --db {settings.database}"
+    note(f"Judge ten yourself: {redloom} rate {run} --as YOUR-NAME")
+    note(f"Then write the report again: {redloom} report {run} -o {directory / 'report.html'}")
     print(path.resolve())
 
 
@@ -62,7 +63,9 @@ def _run(workspace: Workspace) -> str:
 
     def show(progress: Progress) -> None:
         if not bar:
-            bar.append(Bar("holding conversations", progress.total))
+            bar.append(Bar("1 of 2, holding conversations", progress.total))
+        if progress.stopping:
+            bar[0].say(stopping(progress.in_flight))
         bar[0].update(progress.done, progress.total)
 
     operation = Operation(judges=("rule:refusal", "rule:promised-secrecy"), on_progress=show)
@@ -84,7 +87,7 @@ def _run(workspace: Workspace) -> str:
 def _judge(workspace: Workspace, run: str, sample: int) -> None:
     if sample < 1:
         return
-    bar = Bar("judging a sample with the model", 0)
+    bar = Bar(f"2 of 2, the model judges {sample} of them: rubrics answered", 0)
     try:
         options = JudgeOptions(judge=JUDGE, sample=sample, seed=7, on_progress=bar.update)
         wait_for(judge_run(workspace, run, options))

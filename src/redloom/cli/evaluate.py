@@ -10,10 +10,12 @@ from redloom.cli.output import (
     AsJson,
     Bar,
     Why,
+    interruptible,
     note,
     print_json,
     print_table,
     split_version,
+    stopping,
     visible,
     workspace,
 )
@@ -21,9 +23,7 @@ from redloom.cli.output import (
 if TYPE_CHECKING:
     from redloom.domain.run import Budget
     from redloom.services.execution import Executed, Progress
-
-DEFAULT_CONCURRENCY = 8
-"""For estimates of time; a run asks the target."""
+    from redloom.services.runs import Prepared
 
 BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible endpoint.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, max=1024, help="Requests at once.")]
@@ -189,8 +189,8 @@ def run(
     )
     with workspace() as found:
         if dry_run or any(limit is not None for limit in (max_cost, max_tokens, max_requests, max_time)):
-            prepared = service.prepare_run(found, slug, version, options)
-            told = _estimate_lines(prepared, concurrency or DEFAULT_CONCURRENCY)
+            prepared = service.prepare_run(found, slug, version, options, concurrency=concurrency)
+            told = _estimate_lines(prepared)
             if dry_run:
                 print_json(prepared) if as_json else print(told)
                 return
@@ -314,7 +314,7 @@ def judge(
     with workspace() as found:
         check_judges(found, name, judges)
         for one in judges:
-            bar = Bar(f"judging with {one}", 0)
+            bar = Bar(f"judging with {one}: rubrics answered", 0)
             options = JudgeOptions(
                 judge=one,
                 unit=chosen,
@@ -326,18 +326,22 @@ def judge(
                 budget=_budget(max_cost, max_tokens, max_requests, max_time),
                 on_progress=bar.update,
             )
-            try:
-                done.append(wait_for(judge_run(found, name, options)))
-            finally:
-                bar.close()
+            with interruptible("what was judged is stored; the same command goes on"):
+                try:
+                    done.append(wait_for(judge_run(found, name, options)))
+                finally:
+                    bar.close()
     if as_json:
         print_json(done)
-        return
+    else:
+        for judged in done:
+            states = ", ".join(f"{n} {s}" for s, n in judged.states.items())
+            print(f"{judged.judge}: {states or ('nothing' if judged.message else 'nothing left to judge')}")
     for judged in done:
-        states = ", ".join(f"{n} {s}" for s, n in judged.states.items()) or "nothing left to judge"
-        print(f"{judged.judge}: {states}")
         if judged.message:
-            note(judged.message)
+            note(f"redloom: {judged.judge}: {judged.message}")
+    if any(judged.message for judged in done):
+        raise typer.Exit(3)
 
 
 def rate(
@@ -401,6 +405,8 @@ class _Watching:
         if self._bar is None:
             note(f"run {progress.run}")
             self._bar = Bar("running", progress.total)
+        if progress.stopping:
+            self._bar.say(stopping(progress.in_flight))
         beside = ", ".join(
             f"{n} {s}" for s, n in progress.states.items() if n and s not in ("completed", "claimed")
         )
@@ -413,15 +419,19 @@ def _done(found: Executed) -> int:
     return sum(n for state, n in found.states.items() if state in FINAL_STATES)
 
 
-def _estimate_lines(prepared: Any, concurrency: int) -> str:
+def _estimate_lines(prepared: Prepared) -> str:
     e = prepared.estimate
     cost = "no prices are declared" if e.cost is None else f"about {e.cost:.2f} US dollars"
-    seconds = e.requests / concurrency
+    at_once = f"{prepared.concurrency} requests at once"
     return (
         f"{prepared.spec.study}@{prepared.spec.version} on {prepared.spec.target_name}: {prepared.cases} cases, "
         f"{e.items} attempts, {e.requests} requests\n"
         f"about {e.tokens_in} tokens in and {e.tokens_out} out; {cost}\n"
-        f"at {concurrency} requests at once and one second a reply, about {seconds:.0f} s"
+        + (
+            f"{at_once}; how long that takes depends on this machine"
+            if prepared.seconds is None
+            else f"at {at_once} and one second a reply, about {prepared.seconds:.0f} s"
+        )
     )
 
 
@@ -432,7 +442,15 @@ def _finish(done: Executed, as_json: bool) -> None:
         states = ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in done.states.items() if n)
         cost = "" if done.cost is None else f", {done.cost:.2f} US dollars"
         print(f"run {done.run}: {done.state}; {states or 'nothing was done'}; {done.requests} requests{cost}")
+    for message, count in done.errors:
+        note(f"{count} failed: {visible(message)}")
     if done.message:
         note(f"redloom: {visible(done.message)}")
     if done.state != "completed":
         raise typer.Exit(130 if done.interrupted else 3)
+    if done.errors:
+        note(f"Take them up again with: redloom resume {done.run} --retry error,blocked")
+    if not done.states.get("completed"):
+        raise typer.Exit(1)
+    if not as_json:
+        note(f"Next: redloom report {done.run} -o report.html")

@@ -6,10 +6,12 @@ import dataclasses
 import datetime
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,9 +79,39 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
 
 
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def note(text: str) -> None:
     """A line on stderr."""
     print(text, file=sys.stderr)
+
+
+def stopping(in_flight: int) -> str:
+    """What is said when somebody asks for a stop."""
+    waits = (
+        f"waiting for {in_flight} replies in flight" if in_flight != 1 else "waiting for one reply in flight"
+    )
+    return f"Stopping: {waits}; Ctrl-C again gives up what is in flight."
+
+
+@contextmanager
+def interruptible(goes_on: str) -> Generator[None]:
+    """Ctrl-C ends the command with one line that says what is kept, and status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"Stopped; {goes_on}.")
+        raise typer.Exit(130) from None
+
+
+def this_command() -> str:
+    """How this command is called from here: its path, where a shell would not find it by name."""
+    found = shutil.which("redloom")
+    own = Path(sys.argv[0])
+    return "redloom" if found and own.exists() and Path(found).samefile(own) else str(own)
 
 
 class Bar:
@@ -88,8 +120,10 @@ class Bar:
     SECONDS_BETWEEN_LINES = 10.0
 
     def __init__(self, what: str, total: int) -> None:
-        self._what, self._started, self._said = what, time.monotonic(), 0.0
+        self._what, self._started = what, time.monotonic()
+        self._said = self._started
         self._before: int | None = None
+        self._last_line = ""
         self._bar: Any = None
         self._task: Any = None
         if sys.stderr.isatty():
@@ -120,12 +154,22 @@ class Bar:
             self._bar.update(self._task, completed=done, total=total, beside=beside)
             return
         now = time.monotonic()
-        if now - self._said >= self.SECONDS_BETWEEN_LINES or done == total:
+        if now - self._said >= self.SECONDS_BETWEEN_LINES or done == total > 0:
             self._said = now
             elapsed = now - self._started
             new = done - self._before
             left = f", about {elapsed / new * (total - done):.0f} s left" if new > 0 and done < total else ""
             note(f"{self._what}: {done}/{total}{' ' + beside if beside else ''}{left}")
+
+    def say(self, text: str) -> None:
+        """A line above the bar; the same line is said once."""
+        if text == self._last_line:
+            return
+        self._last_line = text
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            note(text)
 
     def close(self) -> None:
         """Take the bar away."""

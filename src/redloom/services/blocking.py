@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -17,7 +18,7 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     What was imported so far is taken out of garbage collection, and collections are made rarer: a run makes many
     short-lived values and few cycles (a tenth of its time otherwise).
     """
-    before = gc.get_threshold()
+    before, on_interrupt = gc.get_threshold(), signal.getsignal(signal.SIGINT)
     gc.freeze()
     gc.set_threshold(5_000, 10, 10)
     try:
@@ -30,3 +31,5 @@ def wait_for(work: Coroutine[Any, Any, T]) -> T:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+            signal.signal(signal.SIGINT, on_interrupt)

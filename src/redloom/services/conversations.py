@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -68,3 +69,26 @@ def pieces(
                 found.append(Work(attempt, case, released.slug, frame, talks[key], judged.get(key, ())))
         if found:
             yield found
+
+
+def drawn(unit: UnitOfWork, run: StoredRun, frames: Frames, *, size: int, seed: int) -> frozenset[str]:
+    """Hex ids of about ``size`` completed conversations, drawn by hash of their case.
+
+    Of a drawn case the first attempt in every arm is taken, so that arms stay paired; second attempts follow once
+    every case is in.
+    """
+    groups: dict[tuple[int, str], set[str]] = {}
+    for piece in pieces(unit, run, frames):
+        for work in piece:
+            key = (work.attempt.index, work.attempt.stimulus)
+            groups.setdefault(key, set()).add(work.interaction.id.hex())
+
+    def order(key: tuple[int, str]) -> tuple[int, bytes]:
+        return key[0], hashlib.sha256(f"{seed}|{key[1]}".encode()).digest()
+
+    found: list[str] = []
+    for key in sorted(groups, key=order):
+        if len(found) >= size:
+            break
+        found += sorted(groups[key])
+    return frozenset(found[:size])

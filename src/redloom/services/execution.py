@@ -6,8 +6,8 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from redloom.domain.interaction import FINAL_STATES, AttemptState, Turn
@@ -43,7 +43,10 @@ class Progress:
     requests: int = 0
     tokens: int = 0
     cost: float = 0.0
-    resume: str = ""
+    stopping: bool = False
+    """Somebody asked for a stop; what is in flight is waited for."""
+    in_flight: int = 0
+    """Requests without an answer when the stop was asked for."""
 
     @property
     def done(self) -> int:
@@ -80,6 +83,8 @@ class Executed:
     cost: float | None
     message: str | None
     """Why it stopped before the end, and the command that goes on."""
+    errors: tuple[tuple[str, int], ...] = ()
+    """The commonest messages of attempts that failed or were blocked, and how many attempts each."""
     interrupted: bool = False
     """By a person at the keyboard; a termination by the system is a stop like others."""
 
@@ -130,28 +135,35 @@ async def execute(
 
         if operation.on_progress is not None:
             operation.on_progress(progress)
+
+        def on_stop() -> None:
+            progress.stopping, progress.in_flight = True, patience.gate.running
+            if operation.on_progress is not None:
+                operation.on_progress(progress)
+
         failure: BaseException | None = None
-        async with (
-            _signals(patience.stop) as signals,
-            _watch(workspace, run, patience.stop),
-            SqlLedger(workspace.database, run.id, numbers) as ledger,
-        ):
-            executor = Executor(
-                client=client,
-                patience=patience,
-                ledger=ledger,
-                ids=workspace.ids,
-                is_refusal=lambda reply: refusal_in(reply) == "full",
-                on_complete=on_complete,
-                on_outcome=on_outcome,
-            )
-            try:
-                await executor.run(Jobs(todo.read))
-            except* RedloomError as group:
-                failure = first_of(group)
-        if cases > stimuli and rules and failure is None:
-            judge_by_rules(workspace, run.name, operation.judges)
-        return _close(workspace, run, total, failure, interrupted=signals.received)
+        with _Signals(patience.stop, on_stop) as signals:
+            with signals.cancelling():
+                async with (
+                    _watch(workspace, run, patience.stop),
+                    SqlLedger(workspace.database, run.id, numbers) as ledger,
+                ):
+                    executor = Executor(
+                        client=client,
+                        patience=patience,
+                        ledger=ledger,
+                        ids=workspace.ids,
+                        is_refusal=lambda reply: refusal_in(reply) == "full",
+                        on_complete=on_complete,
+                        on_outcome=on_outcome,
+                    )
+                    try:
+                        await executor.run(Jobs(todo.read))
+                    except* RedloomError as group:
+                        failure = first_of(group)
+            if cases > stimuli and rules and failure is None:
+                judge_by_rules(workspace, run.name, operation.judges)
+            return _close(workspace, run, total, failure, interrupted=signals.received)
 
 
 def _close(
@@ -196,7 +208,8 @@ def _ended(
                 resume += " --max-... with a larger limit"
             message = f"{why}; {done} of {total} attempts are done. Go on with: {resume}"
             unit.runs.set_state(run.id, "stopped", message, workspace.now())
-        return told(unit, find_run(unit, run.name), total=total)
+        failed = tuple(unit.runs.errors(run.id, most=3)) if counts.keys() & {"error", "blocked"} else ()
+        return replace(told(unit, find_run(unit, run.name), total=total), errors=failed)
 
 
 def _stopped(failure: BaseException, message: str) -> RedloomError:
@@ -296,41 +309,52 @@ class _Todo:
         return attempt.state not in FINAL_STATES or attempt.state in self._retry
 
 
-@dataclass(slots=True)
 class _Signals:
-    received: int | None = None
-    cancels: bool = False
-    """A second signal came; what is in flight is given up."""
+    """SIGINT and SIGTERM ask for a stop; the second one cancels what is in flight.
 
+    After a SIGINT no further one is heard until :func:`redloom.services.blocking.wait_for` ends, so that closing down
+    is not torn apart.
+    """
 
-@asynccontextmanager
-async def _signals(stop: Stop) -> AsyncGenerator[_Signals]:
-    """SIGINT and SIGTERM ask for a stop; the second one cancels what is in flight."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    found = _Signals()
+    def __init__(self, stop: Stop, on_stop: Callable[[], None]) -> None:
+        self._stop, self._on_stop = stop, on_stop
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._handled: list[int] = []
+        self._cancels = False
+        self.received: int | None = None
+        """The last one."""
 
-    def received(number: int) -> None:
-        if found.received is not None and task is not None and not found.cancels:
-            found.cancels = True
-            task.cancel()
-        found.received = number
-        stop.ask()
+    def __enter__(self) -> _Signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                self._loop.add_signal_handler(number, self._receive, number)
+                self._handled.append(number)
+        return self
 
-    handled: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, received, number)
-            handled.append(number)
-    try:
-        yield found
-    except asyncio.CancelledError:
-        if not found.cancels or task is None:
-            raise
-        task.uncancel()
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+    def __exit__(self, *exception: object) -> None:
+        for number in self._handled:
+            self._loop.remove_signal_handler(number)
+        if signal.SIGINT in self._handled and self.received == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    @contextmanager
+    def cancelling(self) -> Generator[None]:
+        """Within it a second signal cancels; the cancellation goes no further."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._cancels or self._task is None:
+                raise
+            self._task.uncancel()
+
+    def _receive(self, number: int) -> None:
+        first, self.received = self.received is None, number
+        self._stop.ask()
+        if first:
+            self._on_stop()
+        elif self._task is not None and not self._cancels:
+            self._cancels = True
+            self._task.cancel()
 
 
 @asynccontextmanager

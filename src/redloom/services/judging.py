@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from redloom.datasets.selection import sample
 from redloom.domain.harm import Harm
 from redloom.domain.judge import Judge, Unit
 from redloom.domain.judgement import Instrument, Judgement
@@ -23,7 +22,7 @@ from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.model import ModelJudge
 from redloom.judging.prompt import PROMPT_VERSION, Brief
 from redloom.judging.units import excerpts
-from redloom.services.conversations import Work, pieces
+from redloom.services.conversations import Work, drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges, load_study
 from redloom.services.rules import Judged, inline_rules, judge_by_rules
@@ -98,8 +97,14 @@ async def judge_run(workspace: Workspace, run_name: str, options: JudgeOptions) 
         run = find_run(unit, run_name)
         found = _resolve(unit, unit.studies.slug_of(run.study_id), options.judge, options.base_url)
     if found is None:
+        rule = [_rule_name(options.judge)]
         return judge_by_rules(
-            workspace, run.name, [_rule_name(options.judge)], unit_of_judgement=options.unit
+            workspace,
+            run.name,
+            rule,
+            unit_of_judgement=options.unit,
+            sample=options.sample,
+            seed=options.seed,
         )
     definition, target = found
     async with connected(workspace, target) as client:
@@ -271,5 +276,4 @@ class _ModelPlan:
     def _sample(self, unit: UnitOfWork) -> frozenset[str] | None:
         if self._options.sample is None:
             return None
-        every = (w.interaction.id.hex() for piece in pieces(unit, self._run, self._frames) for w in piece)
-        return sample(set(every), size=self._options.sample, seed=self._options.seed)
+        return drawn(unit, self._run, self._frames, size=self._options.sample, seed=self._options.seed)

@@ -86,6 +86,15 @@ def next_assignment(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A stored judgement of a person."""
+
+    id: bytes
+    verdict: Verdict | None
+    severity: int | None
+
+
 def store_rating(
     workspace: Workspace,
     assignment: Assignment,
@@ -94,8 +103,12 @@ def store_rating(
     rationale: str = "",
     confidence: float | None = None,
     skipped: bool = False,
-) -> Verdict | None:
-    """Store one judgement; gives its verdict. A skip is a state of its own and costs nothing."""
+    supersedes: bytes | None = None,
+) -> Rated:
+    """Store one judgement. A skip is a state of its own and costs nothing.
+
+    ``supersedes`` is an earlier judgement of the same person that this one takes the place of; both stay.
+    """
     path, outcome = ((), None) if skipped else assignment.rubric.replay(answers)
     judgement = Judgement(
         id=workspace.ids.new(),
@@ -112,8 +125,11 @@ def store_rating(
     )
     with workspace.begin() as unit:
         number = unit.judgements.register(assignment.instrument)
-        unit.judgements.add([judgement], {judgement.instrument: number})
-    return judgement.verdict
+        if supersedes is None:
+            unit.judgements.add([judgement], {judgement.instrument: number})
+        else:
+            unit.judgements.revise(judgement, number, supersedes=supersedes)
+    return Rated(judgement.id, judgement.verdict, judgement.severity)
 
 
 def _instrument(frames: Frames, work: Work, rater: str, unit: Unit) -> Instrument:

@@ -13,7 +13,7 @@ from redloom.domain.rendering import Frames
 from redloom.errors import InputError, unknown
 from redloom.ids import IdSource
 from redloom.judging.rules import PhraseRule, RefusalRule
-from redloom.services.conversations import pieces
+from redloom.services.conversations import drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
 from redloom.services.workspace import Workspace
@@ -108,9 +108,15 @@ def inline_rules(
 
 
 def judge_by_rules(
-    workspace: Workspace, run_name: str, names: Sequence[str], *, unit_of_judgement: Unit | None = None
+    workspace: Workspace,
+    run_name: str,
+    names: Sequence[str],
+    *,
+    unit_of_judgement: Unit | None = None,
+    sample: int | None = None,
+    seed: int = 0,
 ) -> Judged:
-    """Judge every completed conversation that these rules have not judged yet."""
+    """Judge every completed conversation, or a sample of them, that these rules have not judged yet."""
     states: dict[str, int] = {}
     conversations = 0
     with workspace.begin() as unit:
@@ -119,7 +125,8 @@ def judge_by_rules(
         rules = inline_rules(unit, study, names, workspace.ids, unit_of_judgement=unit_of_judgement)
         frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
         numbers = {i.digest(): unit.judgements.register(i) for i in rules.instruments(frames)}
-        for piece in pieces(unit, run, frames):
+        chosen = None if sample is None else drawn(unit, run, frames, size=sample, seed=seed)
+        for piece in pieces(unit, run, frames, chosen=chosen):
             made: list[Judgement] = []
             now: set[tuple[bytes, str]] = set()
             for work in piece:

@@ -21,7 +21,7 @@ from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease
 from redloom.storage.unit_of_work import UnitOfWork
-from redloom.targets.base import Client, unsuitable
+from redloom.targets.base import CONCURRENCY, Client, split_system, unsuitable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,10 @@ class Prepared:
     estimate: Estimate
     cases: int
     stimuli: int
+    concurrency: int
+    """Requests at once, unless the run says otherwise."""
+    seconds: float | None
+    """At one second a reply; None for a model in this process, which is as quick as the machine."""
 
 
 async def start_run(
@@ -73,7 +77,14 @@ async def start_run(
         return await execute(workspace, name, client, rules, operation)
 
 
-def prepare_run(workspace: Workspace, study: str, version: str | None, options: RunOptions) -> Prepared:
+def prepare_run(
+    workspace: Workspace,
+    study: str,
+    version: str | None,
+    options: RunOptions,
+    *,
+    concurrency: int | None = None,
+) -> Prepared:
     """What a run would be and take; nothing is sent, and no run is made."""
     with workspace.begin() as unit:
         target = resolve_target(unit, study, options.target, base_url=options.base_url)
@@ -90,8 +101,15 @@ def prepare_run(workspace: Workspace, study: str, version: str | None, options: 
                 yield {arm: render_for(frame, spec, arm) for arm in spec.arms}
 
         found = estimate(spec, renderings())
+        kind, _ = split_system(target.system)
+        at_once = concurrency or target.limits.concurrency or CONCURRENCY.get(kind, 8)
         return Prepared(
-            spec=spec, estimate=found, cases=release.manifest.cases, stimuli=releases.stimuli(release.id)
+            spec=spec,
+            estimate=found,
+            cases=release.manifest.cases,
+            stimuli=releases.stimuli(release.id),
+            concurrency=at_once,
+            seconds=None if kind == "local" else found.requests / at_once,
         )
 
 

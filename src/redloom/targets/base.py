@@ -10,6 +10,9 @@ from redloom.domain.interaction import Message
 from redloom.domain.target import Deliveries
 from redloom.errors import InputError
 
+CONCURRENCY: Mapping[str, int] = {"openai": 16, "http": 8, "local": 4, "python": 8, "scripted": 64}
+"""Kind of target -> requests at once, unless its limits or the run say otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:

@@ -10,14 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from redloom.errors import InputError, MalformedError, TargetError, UnavailableError
-from redloom.targets.base import Capabilities, Reply, Request
+from redloom.errors import InputError, MalformedError, RejectedError, TargetError, UnavailableError
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
 
 
 class CallableClient:
     """Calls ``function(messages, system=..., fields=..., seed=...)`` with the keywords it takes.
 
-    ``messages`` is a list of ``{"role", "content"}``. A plain function runs in a thread.
+    ``messages`` is a list of ``{"role", "content"}``. A plain function runs in a thread. A connection or time-out
+    error of the function is tried again, and any TargetError that says so; other exceptions are not.
     """
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
@@ -55,6 +56,7 @@ class CallableClient:
         return Capabilities(
             system_prompt=self._all or "system" in self._keywords,
             request_fields=self._all or "fields" in self._keywords,
+            concurrency=CONCURRENCY["python"],
         )
 
     async def check(self) -> str:
@@ -79,8 +81,10 @@ class CallableClient:
                     text = await text
         except TargetError:
             raise
-        except Exception as error:
+        except (OSError, TimeoutError) as error:
             raise UnavailableError(f"{self._name} raised {type(error).__name__}: {error}") from error
+        except Exception as error:
+            raise RejectedError(f"{self._name} raised {type(error).__name__}: {error}") from error
         if not isinstance(text, str):
             raise MalformedError(f"{self._name} returned {type(text).__name__}; expected a text")
         try:

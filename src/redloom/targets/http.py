@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from redloom.domain.target import Delivery, HttpTemplate, Target
 from redloom.errors import InputError, MalformedError, SetupError, TargetError, UnavailableError
-from redloom.targets.base import Capabilities, Reply, Request
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
 from redloom.targets.transport import Transport, fill_environment, secrets_in
 
 _PLACE = re.compile(r"\{(message|messages|system|session|seed|field:[\w.\-]+)\}")
@@ -46,6 +46,7 @@ class HttpClient:
             opens="message" not in places,
             request_fields=any(place.startswith("field:") for place in places),
             stateful=session is not None,
+            concurrency=CONCURRENCY["http"],
         )
 
     @property

@@ -26,6 +26,11 @@ class AdaptiveLimit:
         """How many may run at once now."""
         return max(1, int(self._limit))
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return self._running
+
     async def enter(self) -> None:
         """Wait for a place."""
         while self._running >= self.limit:

@@ -12,28 +12,27 @@ from typing import Any
 from redloom.domain.target import Target
 from redloom.errors import InputError, MalformedError, RejectedError, SetupError
 from redloom.targets import models
-from redloom.targets.base import Capabilities, Reply, Request
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
 
-SLOTS = 4
 CONTEXT_TOKENS = 4096
 """For each slot."""
 DEFAULT_MAX_TOKENS = 128
 
 
 class LocalClient:
-    """One loaded model; ``SLOTS`` conversations share each step of it."""
+    """One loaded model; several conversations share each step of it."""
 
     def __init__(self, server: Any, target: Target, path: Path) -> None:
         self._server: Any = server
         self._target, self._path = target, path
-        self._slots = target.limits.concurrency or SLOTS
+        self._slots = target.limits.concurrency or CONCURRENCY["local"]
         self._threads = ThreadPoolExecutor(self._slots, thread_name_prefix="redloom-model")
 
     @classmethod
     async def load(cls, target: Target, name: str, folder: Path) -> LocalClient:
         """The model of that name or file, loaded; raises SetupError or InputError."""
         path = _find(name, folder)
-        server = await asyncio.to_thread(_start, path, target.limits.concurrency or SLOTS)
+        server = await asyncio.to_thread(_start, path, target.limits.concurrency or CONCURRENCY["local"])
         return cls(server, target, path)
 
     @property

@@ -16,7 +16,7 @@ from redloom.errors import (
     UnavailableError,
     unknown,
 )
-from redloom.targets.base import Capabilities, Reply, Request
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
 from redloom.targets.transport import Transport, key_from
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -40,7 +40,7 @@ class OpenAIClient:
     @property
     def capabilities(self) -> Capabilities:
         """Everything but a session."""
-        return Capabilities(request_fields=True, structured=True, concurrency=16)
+        return Capabilities(request_fields=True, structured=True, concurrency=CONCURRENCY["openai"])
 
     async def check(self) -> str:
         """Whether the endpoint answers, takes the key and knows the model."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from redloom.domain.target import Target
 from redloom.errors import InputError, unknown
-from redloom.targets.base import Client, split_system
+from redloom.targets.base import CONCURRENCY, Client, split_system
 
-KINDS = ("openai", "http", "local", "python", "scripted")
+KINDS = tuple(CONCURRENCY)
 
 
 async def connect(

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from redloom.domain.value import issue_at, issues_of
 from redloom.errors import InputError, Issue
-from redloom.targets.base import Capabilities, Reply, Request
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
 
 
 class ScriptedRule(BaseModel):
@@ -74,7 +74,7 @@ class ScriptedClient:
     @property
     def capabilities(self) -> Capabilities:
         """Everything but sessions and schemas."""
-        return Capabilities(concurrency=64)
+        return Capabilities(concurrency=CONCURRENCY["scripted"])
 
     async def check(self) -> str:
         """How many rules there are."""

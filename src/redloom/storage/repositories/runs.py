@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,6 @@ from redloom.domain.interaction import Interaction, Turn
 from redloom.domain.run import RunSpec, RunState, Used
 from redloom.storage.mapping import to_turn
 from redloom.storage.tables import attempt, interaction, run, turn
-
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +125,18 @@ class Runs:
         row: Any = self._connection.execute(query.where(attempt.c.run_id == run_id)).one()
         return Spent(requests=row[0], tokens_in=row[1], tokens_out=row[2], cost=float(row[3]))
 
+    def errors(self, run_id: int, *, most: int) -> list[tuple[str, int]]:
+        """The commonest messages of attempts that failed or were blocked, with how many have them."""
+        count = sa.func.count().label("n")
+        query = (
+            sa.select(attempt.c.error, count)
+            .where(attempt.c.run_id == run_id, attempt.c.state.in_(("error", "blocked")))
+            .group_by(attempt.c.error)
+            .order_by(count.desc(), attempt.c.error)
+            .limit(most)
+        )
+        return [(row.error or "no reason was stored", row.n) for row in self._connection.execute(query)]
+
     def interactions(self, ids: Iterable[bytes]) -> dict[bytes, Interaction]:
         """The conversations with these ids (at most some hundreds at a time), turns first to last."""
         wanted = list(ids)
@@ -137,22 +147,6 @@ class Runs:
         for row in self._connection.execute(rows):
             turns[bytes(row.interaction)].append(to_turn(row))
         return {key: Interaction(id=key, turns=tuple(turns[key]), ended_by=ended[key]) for key in ended}
-
-    def find_interactions(self, run_id: int, prefix: str) -> list[bytes]:
-        """The conversations of a run whose hex id ends with or starts with ``prefix``."""
-        query = sa.select(interaction.c.id).where(interaction.c.run_id == run_id)
-        return [bytes(key) for key in self._connection.scalars(query) if bytes(key).hex().endswith(prefix)]
-
-    def stream_attempts(self, run_id: int, stimuli: Iterable[str]) -> Iterator[list[StoredAttempt]]:
-        """The attempts of many stimuli, some hundreds at a time."""
-        batch: list[str] = []
-        for stimulus in stimuli:
-            batch.append(stimulus)
-            if len(batch) == CHUNK:
-                yield self.attempts(run_id, batch)
-                batch = []
-        if batch:
-            yield self.attempts(run_id, batch)
 
     def _attempts(self, run_id: int, stimuli: Sequence[str]) -> sa.Select[*tuple[Any, ...]]:
         return (
