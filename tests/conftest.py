@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from helpers_create.postgresql import Cluster, missing, private_cluster
+from redloom.storage.database import Database
 
 # How long one example takes says more about the machine than about the code.
 settings.register_profile("redloom", deadline=None)
@@ -41,6 +44,17 @@ def no_other_hosts() -> Iterator[None]:
         patch.setattr(socket.socket, name, guarded)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Generator[Cluster]:
+    """A private PostgreSQL with an empty database ``empty`` that others are copied from."""
+    if why := missing():
+        pytest.skip(why)
+    with private_cluster() as started:
+        started.execute("postgres", "CREATE DATABASE empty")
+        Database(started.url("empty")).close()
+        yield started
 
 
 @pytest.fixture(autouse=True)

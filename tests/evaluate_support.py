@@ -361,13 +361,15 @@ def change(folder: Path, statement: str) -> None:
         connection.close()
 
 
-def command(folder: Path, *arguments: str, before: str = "") -> subprocess.Popen[str]:
+def command(
+    folder: Path, *arguments: str, before: str = "", database: str = "sqlite:///redloom.db"
+) -> subprocess.Popen[str]:
     """A ``redloom`` command in a process of its own; ``before`` is Python that runs first."""
     code = f"{before}\nfrom redloom.cli import main\nmain()"
     return subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,
-        env={**os.environ, "REDLOOM_DB": "sqlite:///redloom.db", "NO_COLOR": "1"},
+        env={**os.environ, "REDLOOM_DB": database, "NO_COLOR": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -57,6 +57,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "platformdirs": frozenset({"targets"}),
     "pydantic": frozenset({"datasets", "domain", "storage", "targets"}),
     "pydantic_core": frozenset({"targets"}),
+    "psycopg": frozenset({"storage"}),
     "rfc8785": frozenset({"ids"}),
     "rich": frozenset({"cli"}),
     "scipy": frozenset({"datasets", "design", "stats"}),

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from helpers_create.databases import fresh_copy, workspace_at
-from redloom.services.workspace import Workspace
+from helpers_create.postgresql import Cluster
+from redloom.services.workspace import Workspace, open_workspace
+from redloom.settings import Settings
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of storage runs on both databases, unless it looks into the SQLite file itself."""
+    if "backend" in metafunc.fixturenames:
+        both = ["sqlite"] if "database" in metafunc.fixturenames else ["sqlite", "postgresql"]
+        metafunc.parametrize("backend", both, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +31,12 @@ def database(template: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def workspace(database: Path) -> Generator[Workspace]:
-    """The database opened."""
-    with workspace_at(database) as opened:
-        yield opened
+def workspace(backend: str, request: pytest.FixtureRequest) -> Generator[Workspace]:
+    """An empty database opened."""
+    if backend == "sqlite":
+        with workspace_at(request.getfixturevalue("database")) as opened:
+            yield opened
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        with open_workspace(Settings(database=cluster.make("empty"), who="tester")) as opened:
+            yield opened

@@ -191,6 +191,17 @@ def test_conversations_have_their_turns_first_to_last(workspace: Workspace, two:
         assert found[one.interaction].ended_by == "script_end"
 
 
+def test_every_character_is_kept_but_nul_which_is_shown(workspace: Workspace, two: tuple[int, int]) -> None:
+    every = "".join(map(chr, [*range(1, 0x300), 0x200B, 0x202E, 0xFEFF, 0xFFFD, 0x1F600, 0x10FFFF]))
+    one = _record(workspace, STIMULI[0], replies=(every, "a\0b"), error="c\0d", state="error")
+    _write(workspace, two[0], [one])
+    assert one.interaction is not None
+    with workspace.begin() as unit:
+        kept, shown = unit.runs.interactions([one.interaction])[one.interaction].turns
+        assert (kept.reply, shown.reply) == (every, "a\u2400b")
+        assert unit.runs.errors(two[0], most=1) == [("c\u2400d", 1)]
+
+
 def _instrument(rater: str) -> Instrument:
     return Instrument(rater_kind="rule", rater=rater)
 

@@ -53,9 +53,15 @@ def test_the_known_schema_is_the_newest_migration(database: Path) -> None:
     assert rows(database, "SELECT version_num FROM alembic_version") == [(SCHEMA,)]
 
 
-@pytest.mark.parametrize(("found", "relation"), [("0000", "older"), ("9999", "newer")])
+@pytest.mark.parametrize(
+    ("found", "relation", "advice"),
+    [
+        ("0000", "older", "bring it up with 'redloom db upgrade', or use"),
+        ("9999", "newer", "use the Redloom version that wrote it, or"),
+    ],
+)
 def test_a_database_with_another_schema_is_refused_with_a_sentence(
-    database: Path, found: str, relation: str
+    database: Path, found: str, relation: str, advice: str
 ) -> None:
     tamper(database, "UPDATE alembic_version SET version_num = ?", found)
     before = content(database)
@@ -63,7 +69,7 @@ def test_a_database_with_another_schema_is_refused_with_a_sentence(
         Database(f"sqlite:///{database}")
     assert str(caught.value) == (
         f"sqlite:///{database} has schema {found}, which is {relation} than this version's {SCHEMA}; "
-        "use the Redloom version that wrote it, or another --db"
+        f"{advice} another --db"
     )
     assert content(database) == before
 
@@ -95,8 +101,11 @@ def test_a_missing_folder_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("nonsense", "'nonsense' is no database address; expected sqlite:///PATH"),
-        ("mysql://h/d", "'mysql://h/d': expected sqlite:///PATH"),
+        (
+            "nonsense",
+            "'nonsense' is no database address; expected sqlite:///PATH or postgresql://USER@HOST/NAME",
+        ),
+        ("mysql://h/d", "'mysql://h/d': expected sqlite:///PATH or postgresql://USER@HOST/NAME"),
         ("", "'' is no database address"),
     ],
 )
@@ -113,7 +122,9 @@ def test_a_file_that_is_no_database_is_a_failure_of_the_store(tmp_path: Path) ->
         Database(f"sqlite:///{path}")
 
 
-def test_every_connection_enforces_foreign_keys_and_writes_ahead(workspace: Workspace) -> None:
+def test_every_connection_enforces_foreign_keys_and_writes_ahead(
+    workspace: Workspace, database: Path
+) -> None:
     for _ in range(2):
         with workspace.database.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from redloom.cli import create, define, evaluate, report
+from redloom.cli import create, database, define, evaluate, report
 from redloom.cli.output import visible
 from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (define, create, evaluate, report):
+for module in (define, create, evaluate, report, database):
     module.register(app)
 
 STOPPED = (StoreError, StoppedError, BudgetSpentError)
@@ -31,7 +31,10 @@ STOPPED = (StoreError, StoppedError, BudgetSpentError)
 def options(
     version: bool = typer.Option(False, "--version", help="Print the version."),
     db: str = typer.Option(
-        "", "--db", metavar="URL", help="Database; else REDLOOM_DB, else sqlite:///redloom.db."
+        "",
+        "--db",
+        metavar="URL",
+        help="Database: sqlite:///PATH or postgresql://USER@HOST/NAME; else REDLOOM_DB, else sqlite:///redloom.db.",
     ),
 ) -> None:
     """Define harm in context, create documented cases, judge whole interactions.

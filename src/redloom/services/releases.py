@@ -307,13 +307,13 @@ def verify_release(workspace: Workspace, study: str, version: str) -> Verified:
     with workspace.begin() as unit:
         release = get_release(unit, study, version)
         try:
-            problems.extend(_differences(unit.releases(study), release))
+            problems.extend(differences(unit.releases(study), release))
         except StoreError as error:  # a row that cannot be read any more
             problems.append(str(error))
     return Verified(study, version, release.digest, release.manifest.cases, tuple(problems))
 
 
-def _differences(releases: Releases, release: StoredRelease) -> Iterator[str]:
+def differences(releases: Releases, release: StoredRelease) -> Iterator[str]:
     """What is not as it was frozen; the cases are looked at where all under them is right."""
     manifest = release.manifest
     if manifest.digest() != release.digest:

@@ -13,7 +13,7 @@ from redloom.domain.run import Record
 from redloom.errors import StoreError
 from redloom.storage.bulk import BulkInsert
 from redloom.storage.database import Database, store_errors
-from redloom.storage.mapping import judgement_row, turn_row
+from redloom.storage.mapping import judgement_row, storable, turn_row
 from redloom.storage.tables import attempt, interaction, judgement, turn
 from redloom.storage.types import digest_bytes
 
@@ -158,7 +158,7 @@ def _attempt_row(record: Record, run_id: int) -> tuple[Any, ...]:
         used.tokens_out,
         record.interaction,
         used.cost,
-        outcome.error if outcome else None,
+        storable(outcome.error) if outcome and outcome.error else None,
     )
 
 

@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import sqlalchemy as sa
+from sqlalchemy import exc
+
 from redloom.errors import StoreError
-from redloom.storage.database import Database
+from redloom.storage.database import Database, store_errors
 
 
 @contextmanager
 def hold_run(database: Database, name: str) -> Generator[None]:
     """Hold a run; raises StoreError while another process holds it."""
     path = database.engine.url.database
-    if database.engine.dialect.name != "sqlite" or not path or path == ":memory:":
+    if database.engine.dialect.name == "postgresql":
+        with _advisory_lock(database, name):
+            yield
+    elif not path or path == ":memory:":
         yield
-        return
+    else:
+        with _file_lock(Path(f"{path}-{name}.lock"), name):
+            yield
+
+
+def _held(name: str) -> StoreError:
+    return StoreError(f"run {name} is being executed by another process")
+
+
+@contextmanager
+def _file_lock(path: Path, name: str) -> Generator[None]:
     try:
         import fcntl
     except ImportError:  # a system without advisory locks
         yield
         return
-    lock = Path(f"{path}-{name}.lock")
-    with lock.open("w") as file:
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise StoreError(f"run {name} is being executed by another process") from error
+            raise _held(name) from error
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _advisory_lock(database: Database, name: str) -> Generator[None]:
+    """A lock of one session of the server, which frees it when the connection ends."""
+    key = int.from_bytes(hashlib.sha256(f"run {name}".encode()).digest()[:8], "big", signed=True)
+    with store_errors(database.url):
+        connection = database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    try:
+        with store_errors(database.url):
+            if not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+                raise _held(name)
+        yield
+    finally:
+        with suppress(exc.DBAPIError):  # the server is gone, and the lock with it
+            connection.execute(sa.select(sa.func.pg_advisory_unlock(key)))
+        connection.close()

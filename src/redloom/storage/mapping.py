@@ -136,14 +136,19 @@ def to_turn(row: sa.Row[*tuple[Any, ...]]) -> Turn:
     )
 
 
+def storable(text: str) -> str:
+    """``text`` with the one character that PostgreSQL holds in no text, NUL, shown as U+2400."""
+    return text.replace("\0", "\u2400") if "\0" in text else text
+
+
 def turn_row(turn: Turn) -> tuple[Any, ...]:
     """A turn in the order of its table's columns."""
     return (
         turn.interaction,
         turn.id,
         turn.parent,
-        turn.text,
-        turn.reply,
+        None if turn.text is None else storable(turn.text),
+        storable(turn.reply),
         turn.finish_reason,
         turn.tokens_in,
         turn.tokens_out,

@@ -9,6 +9,8 @@ from alembic import command
 from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 0x7265646C6F6F6D
+"""One process at a time changes a schema on PostgreSQL; SQLite's write lock does it there."""
 
 
 def configuration() -> Config:
@@ -19,8 +21,10 @@ def configuration() -> Config:
 
 
 def upgrade(engine: sa.Engine) -> None:
-    """Bring a database to the newest schema, in one transaction."""
+    """Bring a database to the newest schema, in one transaction; nothing where it is there already."""
     config = configuration()
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -43,7 +43,7 @@ class Definitions:
 
     def heads(self, kind: str, *, by_slug: bool = False) -> Iterator[StoredVersion]:
         """The newest version of every definition of a kind, in the order they came or by slug, streamed."""
-        query = self._heads(kind).order_by(definition.c.slug if by_slug else definition.c.id)
+        query = self._heads(kind).order_by(self._slug_order() if by_slug else definition.c.id)
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
@@ -72,6 +72,18 @@ class Definitions:
             .order_by(definition_version.c.number)
         )
         return [to_version(row) for row in self._connection.execute(query)]
+
+    def every_version(self, kind: str) -> Iterator[StoredVersion]:
+        """All versions of every definition of a kind, retired ones too, streamed."""
+        query = (
+            _VERSION.join_from(
+                definition, definition_version, definition_version.c.definition_id == definition.c.id
+            )
+            .where(self._of(kind, True))
+            .order_by(definition_version.c.id)
+        )
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield to_version(row)
 
     def put(
         self,
@@ -198,6 +210,11 @@ class Definitions:
             .group_by(definition.c.slug, definition.c.id)
         )
         return {slug: (identity, newest) for slug, identity, newest in self._connection.execute(query)}
+
+    def _slug_order(self) -> sa.ColumnElement[str]:
+        """By code point on every database."""
+        binary = {"postgresql": "C", "sqlite": "BINARY"}
+        return sa.collate(definition.c.slug, binary[self._connection.dialect.name])
 
     def _heads(self, kind: str) -> sa.Select[*tuple[Any, ...]]:
         return self._joined(_VERSION, kind)

@@ -123,7 +123,8 @@ class Runs:
         columns = (attempt.c.requests, attempt.c.tokens_in, attempt.c.tokens_out, attempt.c.cost)
         query = sa.select(*(sa.func.coalesce(sa.func.sum(column), 0) for column in columns))
         row: Any = self._connection.execute(query.where(attempt.c.run_id == run_id)).one()
-        return Spent(requests=row[0], tokens_in=row[1], tokens_out=row[2], cost=float(row[3]))
+        requests, tokens_in, tokens_out, cost = row  # PostgreSQL's sums are decimals
+        return Spent(int(requests), int(tokens_in), int(tokens_out), float(cost))
 
     def errors(self, run_id: int, *, most: int) -> list[tuple[str, int]]:
         """The commonest messages of attempts that failed or were blocked, with how many have them."""
@@ -132,7 +133,7 @@ class Runs:
             sa.select(attempt.c.error, count)
             .where(attempt.c.run_id == run_id, attempt.c.state.in_(("error", "blocked")))
             .group_by(attempt.c.error)
-            .order_by(count.desc(), attempt.c.error)
+            .order_by(count.desc(), sa.nulls_first(attempt.c.error.asc()))
             .limit(most)
         )
         return [(row.error or "no reason was stored", row.n) for row in self._connection.execute(query)]
