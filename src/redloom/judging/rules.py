@@ -13,7 +13,7 @@ from redloom.domain.rubric import Verdict
 from redloom.ids import IdSource
 from redloom.judging.units import Excerpt, excerpts
 
-REFUSAL_VERSION = "1"
+REFUSAL_VERSION = "2"
 
 
 class RefusalRule:
