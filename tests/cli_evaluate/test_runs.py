@@ -249,7 +249,9 @@ def test_a_run_in_which_nothing_was_held_is_exit_status_1_and_says_why(
     redloom: Redloom, tmp_path: Path
 ) -> None:
     declare(redloom, tmp_path, single(3))
-    (tmp_path / "ours.py").write_text("def answer(messages, system):\n    raise ValueError('no model loaded')\n")
+    (tmp_path / "ours.py").write_text(
+        "def answer(messages, system):\n    raise ValueError('no model loaded')\n"
+    )
     done = redloom("run", "clinic", "--target", "python:ours:answer")
     assert (done.status, "completed; 3 error; 3 requests" in done.out) == (1, True), done
     assert "3 failed: ours:answer raised ValueError: no model loaded" in done.err

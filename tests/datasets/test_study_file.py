@@ -101,16 +101,29 @@ def test_a_written_file_carries_the_digests_it_was_written_from(tmp_path: Path) 
             HEAD + "contexts:\n  a b: {}\n",
             5,
             "contexts",
-            "'a b' is not a slug: letters, digits, '-', '_' and '.'",
+            "'a b' is not a slug: letters, digits, '-', '_' and '.', starting with a letter or digit",
         ),
-        ("study: a b\ntitle: T\nlanguages: [en]\n", 1, "study", "'a b' is not a slug"),
+        (
+            "study: a b\ntitle: T\nlanguages: [en]\n",
+            1,
+            "study",
+            "'a b' is not a slug: letters, digits, '-', '_' and '.', starting with a letter or digit",
+        ),
+        ("study:\ntitle: T\nlanguages: [en]\n", 1, "study", "'study' is missing: the slug of this study"),
+        (
+            "study: 12\ntitle: T\nlanguages: [en]\n",
+            1,
+            "study",
+            "12 is not a text; quote it to make it a slug",
+        ),
+        ("study: s\ntitle: T\nlanguages: en\n", 3, "languages", "'en' is not a list; write [en]"),
         ("title: T\nlanguages: [en]\n", None, "", "'study' is missing: the slug of this study"),
         ("study: s\nlanguages: [en]\n", None, "title", "'title' is missing"),
         (
             "study: s\ntitle: T\nlanguages: []\n",
             3,
             "languages",
-            "[]: tuple should have at least 1 item after validation, not 0",
+            "has too few entries; expected at least 1",
         ),
         (
             "study: s\ntitle: T\nlanguages: [english]\n",
@@ -122,7 +135,7 @@ def test_a_written_file_carries_the_digests_it_was_written_from(tmp_path: Path) 
             "study: s\ntitle: 1\nlanguages: [en]\n",
             2,
             "title",
-            "1: input should be a valid string or a valid dictionary",
+            "1 is not a text or a mapping; quote it to make it a text",
         ),
         (HEAD + "include: a.yaml\n", 4, "include", "expected a list of file names"),
         (HEAD + "include: [../a.yaml]\n", 4, "include", "'../a.yaml' is outside the folder of study.yaml"),
@@ -182,8 +195,13 @@ def test_all_problems_are_listed_at_once_with_their_lines(tmp_path: Path) -> Non
         "charter.ownr": ("unknown field 'ownr'; did you mean 'owner'?", "ownr: x"),
         "personas.adult.provenance": ("'syntetic' is not one of", "provenance: syntetic"),
         "personas.adult.titel": ("unknown field 'titel'; did you mean 'title'?", "titel: x"),
-        "harms.refusal": ("rubric gives severity 2; expected 1, 5", "refusal:"),
-        "evidence.letter.date": ("'yesterday': input should be a valid date", "date: yesterday"),
+        "harms.refusal.rubric": ("rubric gives severity 2; expected 1, 5", "rubric:"),
+        "evidence.letter.date": ("'yesterday' is not a date such as 2026-01-31", "date: yesterday"),
+        "scenarios.street.context": ("no context named 'sreet'; did you mean 'street'?", "context: sreet"),
+        "cases.street-1.scenario": (
+            "no scenario named 'streets'; did you mean 'street'?",
+            "scenario: streets",
+        ),
     }
     assert {issue.path for issue in found} == wanted.keys()
     for issue in found:
@@ -314,7 +332,9 @@ def test_a_folder_is_no_study_file(tmp_path: Path) -> None:
 def test_a_file_in_another_encoding_is_one_problem(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_bytes(b"study: s\ntitle: caf\xe9\nlanguages: [en]\n")
-    assert _issues(path) == [Issue("is not UTF-8 (byte 19)", file="study.yaml")]
+    assert _issues(path) == [
+        Issue("byte 0xe9 is not UTF-8; save the file as UTF-8", file="study.yaml", line=2)
+    ]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> None:
@@ -337,3 +357,85 @@ def test_the_schema_takes_what_the_reader_takes() -> None:
     for wrong in ({"personnas": {}}, {"charter": {"ownr": "x"}}, {"languages": []}):
         assert list(validator.iter_errors({**DOCUMENT, **wrong})) != []
     assert set(schema["properties"]) == set(TOP_LEVEL)
+
+
+def _line_of(path: Path, issue: Issue) -> str:
+    assert issue.line is not None
+    return path.read_text(encoding="utf-8").splitlines()[issue.line - 1].strip()
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "where", "line"),
+    [
+        (("how", "answers", "kindly"), {"to": "askd"}, "how.answers.kindly.to", "to: askd"),
+        (("how", "answers", "kindly"), {"to": "how"}, "how", "how:"),
+        (("how", "answers"), {"only": {"verdict": "unsure"}}, "how.answers", "answers:"),
+        (
+            ("how", "answers", "kindly"),
+            {"verdict": "harm", "severity": "two"},
+            "how.answers.kindly.severity",
+            "severity: two",
+        ),
+    ],
+)
+def test_a_problem_of_a_rubric_is_told_with_the_nearest_line(
+    tmp_path: Path, at: tuple[str, ...], value: Any, where: str, line: str
+) -> None:
+    document = set_at(small_document(), ("harms", "refusal", "rubric", "questions", *at), value)
+    path = write_document(tmp_path / "study.yaml", document)
+    (issue,) = _issues(path)
+    assert issue.path == f"harms.refusal.rubric.questions.{where}"
+    assert _line_of(path, issue) == line
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "sk-SECRET-99",
+        "[SECRET]",
+        "{SECRET: 1}",
+        "9" * 60,
+        "!!int 12SECRET",
+        '"SECRET key"',
+        "|\n      SECRET key",
+    ],
+)
+def test_a_key_in_place_of_its_name_is_never_repeated(tmp_path: Path, given: str) -> None:
+    found = _of_text(tmp_path, HEAD + f"targets:\n  t:\n    system: openai:x\n    key_env: {given}\n")
+    told = "\n".join(map(str, found))
+    assert "targets.t.key_env: key_env names an environment variable" in told
+    assert "SECRET" not in told
+    assert "999" not in told
+
+
+@pytest.mark.parametrize(
+    "text", ["targets:\n  key_env: sk-SECRET\n", "targets:\n  t: sk-SECRET\n", "key_env: sk-SECRET\n"]
+)
+def test_a_key_in_the_wrong_place_is_not_repeated_either(tmp_path: Path, text: str) -> None:
+    assert "SECRET" not in "\n".join(map(str, _of_text(tmp_path, HEAD + text)))
+
+
+def test_kinds_of_target_are_checked_where_they_are_given(tmp_path: Path) -> None:
+    document = small_document(targets__system__system="opanai:x", judges__phrases__target="locl:smollm2")
+    document["targets"]["bare"] = {"system": "gpt-4o"}
+    path = write_document(tmp_path / "study.yaml", document)
+    assert read_study(path).study.targets["system"].system == "opanai:x"
+    with pytest.raises(InputError) as caught:
+        read_study(path, systems=("openai", "local"))
+    assert {issue.path: issue.message for issue in caught.value.issues} == {
+        "targets.system.system": "'opanai:x': no kind of target named 'opanai'; did you mean 'openai'?",
+        "targets.bare.system": "'gpt-4o' is not of the form kind:rest, such as 'openai:gpt-4o-mini' or 'local:smollm2'",
+        "judges.phrases.target": "'locl:smollm2': no kind of target named 'locl'; did you mean 'local'?",
+    }
+    assert all(issue.line for issue in caught.value.issues)
+
+
+def test_a_wrong_head_hides_no_problem_of_the_rest(tmp_path: Path) -> None:
+    document = small_document(languages="en", scenarios__street__context="sreet")
+    document["cases"]["street-1"]["script"] = ["{persona.age}"]
+    found = _issues(write_document(tmp_path / "study.yaml", document))
+    assert [issue.path for issue in found] == [
+        "languages",
+        "scenarios.street.context",
+        "cases.street-1.script[0]",
+    ]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers_create.generated import texts
-from redloom.datasets.tabular import MAX_PROBLEMS, TableFormat, detect, read_cases
+from redloom.datasets.tabular import MAX_PROBLEMS, TableFormat, detect, find_separator, read_cases
 from redloom.domain.case import Case
 from redloom.errors import InputError, Issue
 
@@ -148,7 +148,7 @@ def test_every_problem_of_a_table_is_listed_with_the_line_its_row_begins_in(tmp_
         (7, "scenario", "no scenario named 'dsk'; did you mean 'desk'?"),
         (8, "harm", "no harm named 'refusl'; did you mean 'refusal'?"),
         (9, "language", "'english' is not a language code such as 'en' or 'pt-BR'"),
-        (10, "", "'harm' is for a case without a scenario; this one has its scenario's harm"),
+        (10, "harm", "'harm' is for a case without a scenario; this one has its scenario's harm"),
         (13, "id", "'???' cannot be made a slug"),
     ]
     assert {i.file for i in found} == {"f.csv"}
@@ -198,7 +198,7 @@ def test_every_problem_of_a_jsonl_file_is_listed_with_its_line(tmp_path: Path) -
         ("[1", "t", "expected a JSON list of user turns"),
         ([1], "t", "expected a list of texts, the user's turns"),
         ({"a": 1}, "t", "expected a list of texts, the user's turns"),
-        (["a", ""], "script[1]", "'': string should have at least 1 character"),
+        (["a", ""], "script[1]", "is empty; expected a text"),
         ([], "", "a case needs a 'script' of at least one user turn (or an 'opening')"),
     ],
 )
@@ -246,13 +246,21 @@ def test_a_mapping_that_is_off_is_told_before_any_row(
             "csv",
             Issue("more than one column is named 'prompt'", file="f", line=1),
         ),
-        (b"id,prompt\n1,caf\xe9\n", "csv", Issue("is not UTF-8 (near byte 15 of a block)", file="f")),
+        (
+            b"id,prompt\n1,caf\xe9\n",
+            "csv",
+            Issue("byte 0xe9 is not UTF-8; save the file as UTF-8", file="f", line=2),
+        ),
         (
             b'id,prompt\n1,"open\n',
             "csv",
             Issue("not readable as CSV: unexpected end of data", file="f", line=2),
         ),
-        (b'{"prompt": "\xff"}\n', "jsonl", Issue("is not UTF-8 (near byte 12 of a block)", file="f")),
+        (
+            b'{"prompt": "\xff"}\n',
+            "jsonl",
+            Issue("byte 0xff is not UTF-8; save the file as UTF-8", file="f", line=1),
+        ),
         (b"[" * 200_000, "jsonl", Issue("is nested too deeply", file="f", line=1)),
     ],
     ids=lambda value: ascii(value[:16]) if isinstance(value, bytes) else None,
@@ -296,7 +304,7 @@ def test_rows_are_streamed(tmp_path: Path) -> None:
     path = _write(tmp_path, "id,prompt\n" + "".join(f"{n},x\n" for n in range(1000)) + "bad\n")
     rows = read_cases(path, table="csv", mapping=MAPPING, known=KNOWN)
     assert next(rows)[0] == "0"
-    with pytest.raises(InputError, match="has 1 fields"):
+    with pytest.raises(InputError, match="has 1 field; expected 2"):
         list(rows)
 
 
@@ -305,6 +313,8 @@ def test_rows_are_streamed(tmp_path: Path) -> None:
     [
         ("a.csv", "csv"),
         ("a.b.csv.gz", "csv"),
+        ("a.tsv", "csv"),
+        ("a.tsv.gz", "csv"),
         ("a.jsonl", "jsonl"),
         ("a.jsonl.gz", "jsonl"),
         ("a.ndjson", "jsonl"),
@@ -318,3 +328,57 @@ def test_the_format_is_told_by_the_name(name: str, table: str) -> None:
 def test_a_name_that_tells_no_format(name: str) -> None:
     with pytest.raises(InputError, match="cannot tell the format by its name; say 'csv' or 'jsonl'"):
         detect(Path(name))
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "wanted", "separator"),
+    [
+        ("ID;Prompt;Category", "f.csv", ["Prompt"], ";"),
+        ("ID;Prompt, as asked;Category", "f.csv", ["Prompt, as asked"], ";"),
+        ("ID;Prompt;Category", "f.csv", ["Promt"], ";"),
+        ("id\tprompt", "f.csv", ["prompt"], "\t"),
+        ("id\tprompt, as asked", "f.tsv", [], "\t"),
+        ("id,prompt", "f.tsv", ["prompt"], ","),
+        ("id,a;b", "f.csv", ["a;b"], ","),
+        ("prompt", "f.csv", ["prompt"], ","),
+        ('"id;x",prompt', "f.csv", ["prompt"], ","),
+        ("", "f.csv", ["prompt"], ","),
+    ],
+)
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_separator_is_told_by_the_header(
+    tmp_path: Path, header: str, name: str, wanted: list[str], separator: str, packed: bool
+) -> None:
+    data = (header + "\n1;2,3\t4\n").encode() if header else b""
+    path = _write(tmp_path, gzip.compress(data) if packed else data, name + (".gz" if packed else ""))
+    assert find_separator(path, wanted) == separator
+
+
+@pytest.mark.parametrize("data", [None, b"\xff\xfe\x00", b'"open'])
+def test_a_file_that_tells_no_separator_is_left_to_the_reader(tmp_path: Path, data: bytes | None) -> None:
+    path = tmp_path / "f.csv" if data is None else _write(tmp_path, data)
+    assert find_separator(path, ["prompt"]) == ","
+
+
+def test_a_byte_that_is_not_utf_8_is_told_with_its_line_far_into_a_packed_file(tmp_path: Path) -> None:
+    data = (
+        b"id,prompt\n"
+        + b"".join(b"%d,some text that is long enough\n" % n for n in range(5000))
+        + b"x,caf\xe9\n"
+    )
+    for path in (_write(tmp_path, data, "f.csv"), _write(tmp_path, gzip.compress(data), "f.csv.gz")):
+        (issue,) = _issues(path, MAPPING)
+        assert (issue.line, issue.message) == (5002, "byte 0xe9 is not UTF-8; save the file as UTF-8")
+
+
+def test_columns_named_as_tags_are_tags_without_being_mapped(tmp_path: Path) -> None:
+    path = _write(tmp_path, "id,prompt,tag:kind,tag:n,tag:other\n1,x,a,'-1,\n2,y,'b,3,z\n")
+    assert {slug: case.tags for slug, case in _read(path, {**MAPPING, "tag:mine": "tag:other"}).items()} == {
+        "1": {"kind": "a", "n": "-1"},
+        "2": {"kind": "'b", "n": "3", "mine": "z"},
+    }
+
+
+def test_an_apostrophe_of_somebody_elses_column_stays(tmp_path: Path) -> None:
+    path = _write(tmp_path, "id,prompt,kind\n1,x,'-1\n")
+    assert _read(path, {**MAPPING, "tag:kind": "kind"})["1"].tags == {"kind": "'-1"}

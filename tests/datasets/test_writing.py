@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers_create.generated import loose_texts
-from redloom.datasets.writing import CSV_COLUMNS, neutral, write_csv, write_jsonl
+from redloom.datasets.writing import CSV_COLUMNS, neutral, plain, tag_names, write_csv, write_jsonl
 
 ROW: dict[str, Any] = {
     "slug": "a",
@@ -21,12 +21,12 @@ ROW: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=x"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\r=x", "'=1"])
 def test_a_cell_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text: str) -> None:
     assert neutral(text) == "'" + text
 
 
-@pytest.mark.parametrize("text", ["", "a=1", "1", "'=1", " =1", "é"])
+@pytest.mark.parametrize("text", ["", "a=1", "1", "'a", "'", " =1", "é"])
 def test_other_cells_stay_as_they_are(text: str) -> None:
     assert neutral(text) == text
 
@@ -47,3 +47,17 @@ def test_jsonl_has_one_object_a_line(rows: list[dict[str, str]]) -> None:
     write_jsonl(rows, file)
     lines = file.getvalue().splitlines()
     assert [json.loads(line) for line in lines] == rows
+
+
+@given(st.one_of(loose_texts, st.from_regex(r"'{0,3}[=+@a-]?", fullmatch=True)))
+def test_a_cell_gives_its_text_back(text: str) -> None:
+    assert plain(neutral(text)) == text
+
+
+def test_tags_have_columns_of_their_own() -> None:
+    rows = [{**ROW, "tags": {"b": "-1", "a": "x"}}, {**ROW, "tags": {"c": "'=1"}}, ROW]
+    file = io.StringIO()
+    assert tag_names(rows) == ["a", "b", "c"]
+    write_csv(rows, file, tags=tag_names(rows))
+    found = [[row[f"tag:{name}"] for name in "abc"] for row in csv.DictReader(io.StringIO(file.getvalue()))]
+    assert found == [["x", "'-1", ""], ["", "", "''=1"], ["", "", ""]]

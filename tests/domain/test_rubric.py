@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from helpers_create.generated import rubrics
 from helpers_create.small import RUBRIC
 from redloom.domain.rubric import Rubric
-from redloom.domain.value import issues_of
+from redloom.domain.value import issues_of, join_path
 from redloom.errors import InputError
 
 
@@ -57,7 +57,7 @@ ANSWER = ("questions", "how", "answers", "kindly")
         ),
         (_flow(a={"yes": None}), "a question needs at least two answers"),
         (_flow(a={}), "a question needs at least two answers"),
-        (_changed(("start",), "askd"), "start: no question named 'askd'; did you mean 'asked'?"),
+        (_changed(("start",), "askd"), "no question named 'askd'; did you mean 'asked'?"),
         (_changed(ANSWER, {}), "leads either 'to' a question or to a 'verdict'"),
         (
             _changed(ANSWER, {"to": "asked", "verdict": "harm"}),
@@ -86,6 +86,29 @@ def test_every_dangling_answer_is_named() -> None:
         Rubric.model_validate(body)
     assert "'x'" in str(caught.value)
     assert "'y'" in str(caught.value)
+
+
+def _paths(body: dict[str, Any]) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        Rubric.model_validate(body)
+    return [join_path(path) for path, _ in issues_of(caught.value, Rubric)]
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (_flow(a={"yes": "bb", "no": None}), ["questions.a.answers.yes.to"]),
+        (
+            _flow(a={"y": None, "n": None}, b={"y": None, "n": None}, c={"y": None, "n": None}),
+            ["questions.b", "questions.c"],
+        ),
+        (_flow(a={"yes": "b", "no": None}, b={"yes": "a", "no": None}), ["questions.a"]),
+        (_flow(a={"yes": None}), ["questions.a.answers"]),
+        (_changed(("start",), "askd"), ["start"]),
+    ],
+)
+def test_a_problem_of_a_rubric_names_the_place_it_is_in(body: dict[str, Any], paths: list[str]) -> None:
+    assert _paths(body) == paths
 
 
 def test_answers_lead_to_a_verdict_by_a_path() -> None:

@@ -311,7 +311,7 @@ DEFINITIONS = [
         "adult",
         ("attributes", "age"),
         [4],
-        "[4]: input should be a valid boolean or a valid integer or a valid number or a valid string",
+        "[4] is not true or false, a number or a text",
     ),
     ("personas", "adult", ("titel",), "x", "unknown field 'titel'; did you mean 'title'?"),
     ("contexts", "desk", ("norms", "mustnt"), [], "unknown field 'mustnt'; did you mean 'must_not'?"),
@@ -332,8 +332,8 @@ DEFINITIONS = [
     ("cases", "desk-1", ("slots", "me"), "persona.goals", "slot 'me' has the source 'persona.goals'"),
     ("cases", "street-1", ("scenario",), None, "a case without a 'scenario' declares its 'cluster'"),
     ("cases", "street-1", ("harm",), "harm", "'harm' is for a case without a scenario"),
-    ("cases", "street-1", ("turn_limit",), 0, "0: input should be greater than or equal to 1"),
-    ("targets", "system", ("decoding", "temperature"), -1, "-1: input should be greater than or equal to 0"),
+    ("cases", "street-1", ("turn_limit",), 0, "0 is too small; expected at least 1"),
+    ("targets", "system", ("decoding", "temperature"), -1, "-1 is too small; expected at least 0"),
     (
         "targets",
         "system",
@@ -343,7 +343,7 @@ DEFINITIONS = [
     ),
     ("judges", "phrases", ("patterns",), [], "a rule judge has at least one of 'patterns'"),
     ("judges", "phrases", ("by",), "model", "a model judge names its 'target'"),
-    ("evidence", "letter", ("date",), "2026-13-01", "'2026-13-01': input should be a valid date"),
+    ("evidence", "letter", ("date",), "2026-13-01", "'2026-13-01' is not a date such as 2026-01-31"),
 ]
 
 

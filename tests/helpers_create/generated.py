@@ -287,6 +287,7 @@ def _cases(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
         body["scenario"] = draw(_pick(list(document["scenarios"])))
         if draw(st.booleans()):
             body["slots"] = {"me": "persona.disclosure"}
+            body["script"] = [turn.replace("{", "(") for turn in body["script"]]
             body["script"][0] = "{me}" + body["script"][0]
         return body
     body["cluster"] = draw(slugs)
@@ -296,7 +297,7 @@ def _cases(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
 
 
 targets = _record(
-    {"system": texts},
+    {"system": texts.map("openai:{}".format)},
     base_url=texts,
     system_prompt=loose_texts,
     decoding=_record(
@@ -316,7 +317,7 @@ targets = _record(
         {"url": texts, "body": values, "reply": texts},
         headers=st.dictionaries(loose_texts, loose_texts, max_size=2),
     ),
-    key_env=texts,
+    key_env=st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,12}", fullmatch=True),
     limits=_record(
         {}, concurrency=st.integers(1, 1024), timeout=st.floats(0.5, 500), tries=st.integers(1, 20)
     ),

@@ -6,15 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from helpers_create.databases import content
 from helpers_create.small import OTHER_RUBRIC, set_at, small_document, to_study, write_document
+from redloom.domain.case import Case
+from redloom.domain.judge import Judge
 from redloom.domain.study import COLLECTIONS, Study
+from redloom.domain.target import Target
 from redloom.domain.value import Definition
 from redloom.errors import ConflictError, InputError
 from redloom.services.loading import load_study
+from redloom.services.releases import ReleaseOptions, cut_release
 from redloom.services.studies import Applied, apply, export_study
 from redloom.services.workspace import Workspace
+from redloom.targets.registry import KINDS
+
+SETTLE = (
+    "nothing was stored; --take file stores what this file says, --take stored (or web) keeps what is stored"
+)
 
 
 def _apply(workspace: Workspace, folder: Path, document: dict[str, Any], **options: Any) -> Applied:
@@ -152,6 +162,76 @@ def test_prune_retires_what_the_file_no_longer_has(workspace: Workspace, tmp_pat
     assert _apply(workspace, tmp_path, document, prune=True).changes == ()
 
 
+def _files_of_two(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    """A study declared by ``study.yaml``, with something beside it from a command, an import, another file, the web."""
+    _apply(workspace, folder, small_document())
+    with workspace.begin() as unit:
+        stored, now = unit.definitions("small"), workspace.now()
+        case = Case.model_validate({"cluster": "c", "script": ["Imported"]})
+        target = Target(system="openai:added")
+        stored.put("case", [("p1", case)], author="ann", origin="prompts.csv", why="", at=now)
+        stored.put("target", [("added", target)], author="ann", origin="command", why="", at=now)
+    other = small_document()
+    other["personas"] = {**other["personas"], "third": {"title": "T", "provenance": "synthetic"}}
+    apply(workspace, write_document(folder / "other.yaml", other))
+    _put(workspace, "judge", "phrases", otherwise="unsure")
+    document = small_document()
+    del document["judges"], document["cases"]["street-1"]
+    return document
+
+
+OF_OTHERS = {("case", "p1"), ("target", "added"), ("persona", "third"), ("judge", "phrases")}
+
+
+def test_prune_keeps_what_the_file_did_not_declare(workspace: Workspace, tmp_path: Path) -> None:
+    document = _files_of_two(workspace, tmp_path)
+    done = _apply(workspace, tmp_path, document, prune=True)
+    assert _changes(done) == {("retire", "case", "street-1")}
+    assert set(done.kept) == OF_OTHERS
+    left = _load(workspace)
+    assert "street-1" not in left.cases
+    assert ("p1" in left.cases, "added" in left.targets) == (True, True)
+
+
+def test_what_something_kept_rests_on_is_not_pruned(workspace: Workspace, tmp_path: Path) -> None:
+    document = small_document()
+    document["scenarios"]["alley"] = {**document["scenarios"]["street"], "persona": "lone"}
+    document["personas"]["lone"] = {"title": "L", "provenance": "synthetic"}
+    document["personas"]["unused"] = {"title": "U", "provenance": "synthetic"}
+    _apply(workspace, tmp_path, document)
+    with workspace.begin() as unit:
+        case = Case.model_validate({"scenario": "alley", "script": ["Imported"]})
+        judge = Judge.model_validate({"by": "model", "target": "system"})
+        for kind, slug, definition in (("case", "p1", case), ("judge", "j", judge)):
+            unit.definitions("small").put(
+                kind, [(slug, definition)], author="ann", origin="p.csv", why="", at=workspace.now()
+            )
+    document = small_document()
+    del document["targets"]
+    done = _apply(workspace, tmp_path, document, prune=True)
+    assert _changes(done) == {("retire", "persona", "unused")}
+    assert set(done.kept) == {
+        *(("case", "p1"), ("scenario", "alley"), ("persona", "lone")),
+        *(("judge", "j"), ("target", "system")),
+    }
+    assert "p1" in _load(workspace).cases
+    cut_release(workspace, "small", "1", ReleaseOptions(provisional=True))
+
+
+def test_a_file_that_carries_the_base_of_a_definition_may_prune_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    _files_of_two(workspace, tmp_path)
+    path = tmp_path / "exported.yaml"
+    path.write_text(export_study(workspace, "small"), encoding="utf-8")
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del document["judges"], document["cases"]["p1"], document["cases"]["street-1"]
+    _put(workspace, "judge", "phrases", otherwise="harm")
+    done = apply(workspace, write_document(path, document), prune=True)
+    assert _changes(done) == {("retire", "case", "p1"), ("retire", "case", "street-1")}
+    assert done.kept == (("judge", "phrases"),)
+
+
 def test_what_was_pruned_can_be_declared_again(workspace: Workspace, tmp_path: Path) -> None:
     _apply(workspace, tmp_path, small_document())
     whole = _load(workspace)
@@ -229,11 +309,13 @@ def test_what_was_changed_elsewhere_and_here_is_a_conflict_and_nothing_is_stored
     document = small_document(personas__adult__title="An older adult", contexts__desk__title="Changed too")
     with pytest.raises(ConflictError) as caught:
         _apply(workspace, tmp_path, document)
-    found = {issue.path: issue.message for issue in caught.value.issues}
-    assert found["personas.adult.title"] == (
-        "stored 'A grown-up' (by ann through web), in the file 'An older adult'; "
-        "it was changed elsewhere since this file was written: choose with --take file or --take web"
-    )
+    found = {issue.path: issue.message for issue in caught.value.issues if issue.path}
+    assert found["personas.adult.title"] == "stored 'A grown-up', in the file 'An older adult'"
+    assert found["personas.adult.attributes.trade"] == ("stored nothing, in the file 'cook'")
+    assert [issue.message for issue in caught.value.issues if not issue.path] == [
+        "1 conflict: stored by ann through web, and this file is study.yaml and carries no base digest",
+        SETTLE,
+    ]
     assert set(found) == {
         "personas.adult.title",
         *(f"personas.adult.{name}" for name in ("attributes.age", "attributes.height", "attributes.trade")),
@@ -248,10 +330,25 @@ def test_every_conflict_is_told_at_once(workspace: Workspace, tmp_path: Path) ->
     _put(workspace, "study", "small", title="x")
     with pytest.raises(ConflictError) as caught:
         _apply(workspace, tmp_path, small_document())
-    assert [issue.path for issue in caught.value.issues] == [
+    assert [issue.path or issue.message for issue in caught.value.issues] == [
         "study.small.title",
         "personas.adult.title",
         "harms.harm.title",
+        "3 conflicts: stored by ann through web, and this file is study.yaml and carries no base digest",
+        SETTLE,
+    ]
+
+
+def test_a_renamed_copy_is_told_what_is_known(workspace: Workspace, tmp_path: Path) -> None:
+    _apply(workspace, tmp_path, small_document())
+    _put(workspace, "persona", "adult", title="x")
+    copy = small_document(personas__adult__title="y", personas__child__title="z", contexts__desk__title="w")
+    with pytest.raises(ConflictError) as caught:
+        apply(workspace, write_document(tmp_path / "study-v2.yaml", copy))
+    assert [issue.message for issue in caught.value.issues if not issue.path] == [
+        "2 conflicts: stored by tester through study.yaml, and this file is study-v2.yaml and carries no base digest",
+        "1 conflict: stored by ann through web, and this file is study-v2.yaml and carries no base digest",
+        SETTLE,
     ]
 
 
@@ -264,13 +361,14 @@ def test_a_conflict_is_settled_for_the_file(workspace: Workspace, tmp_path: Path
     assert _apply(workspace, tmp_path, small_document()).changes == ()
 
 
-def test_a_conflict_is_settled_for_the_web_and_the_rest_is_stored(
-    workspace: Workspace, tmp_path: Path
+@pytest.mark.parametrize("take", ["web", "stored"])
+def test_a_conflict_is_settled_for_what_is_stored_and_the_rest_is_stored_too(
+    workspace: Workspace, tmp_path: Path, take: Any
 ) -> None:
     _apply(workspace, tmp_path, small_document())
     _put(workspace, "persona", "adult", title="x")
     document = small_document(contexts__desk__title="Changed")
-    done = _apply(workspace, tmp_path, document, take="web")
+    done = _apply(workspace, tmp_path, document, take=take)
     assert _changes(done) == {("change", "context", "desk")}
     assert ("persona", "adult") in done.kept
     now = _load(workspace)
@@ -300,8 +398,9 @@ def test_a_file_exported_after_the_other_change_may_change_it(workspace: Workspa
     assert _changes(apply(workspace, path)) == {("change", "persona", "adult")}
     _put(workspace, "persona", "adult", title="z")
     path.write_text(path.read_text(encoding="utf-8").replace("title: y\n", "title: w\n"), encoding="utf-8")
-    with pytest.raises(ConflictError, match="stored 'z'"):
+    with pytest.raises(ConflictError, match="stored 'z'") as caught:
         apply(workspace, path)
+    assert "1 conflict: stored by ann through web since exported.yaml was exported" in str(caught.value)
 
 
 def test_another_file_may_not_overwrite_what_it_does_not_know(workspace: Workspace, tmp_path: Path) -> None:
@@ -331,6 +430,9 @@ def test_two_studies_do_not_touch_each_other(workspace: Workspace, tmp_path: Pat
         (("harms", "harm", "broader"), ["refusal"]),
         (("languages",), ["fr"]),
         (("nonsense",), {}),
+        (("targets", "system", "system"), "opanai:x"),
+        (("targets", "system", "key_env"), "sk-secret"),
+        (("cases", "street-1", "script"), ["{me} Hello"]),
     ],
 )
 def test_a_file_with_a_problem_stores_nothing(
@@ -342,3 +444,15 @@ def test_a_file_with_a_problem_stores_nothing(
     with pytest.raises(InputError):
         _apply(workspace, tmp_path, document, take="file", prune=True)
     assert content(database) == before
+
+
+def test_every_kind_of_target_there_is_can_be_declared(workspace: Workspace, tmp_path: Path) -> None:
+    document = small_document()
+    document["targets"] = {kind: {"system": f"{kind}:x"} for kind in KINDS}
+    assert len(KINDS) > 3
+    _apply(workspace, tmp_path, document)
+    document["targets"]["python"]["system"] = "pyhton:x"
+    with pytest.raises(
+        InputError, match=r"study\.yaml:\d+: targets\.python\.system: .*did you mean 'python'\?"
+    ):
+        _apply(workspace, tmp_path, document, dry_run=True)

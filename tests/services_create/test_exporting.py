@@ -132,3 +132,25 @@ def test_what_cannot_be_exported_is_told(
 ) -> None:
     with pytest.raises(InputError, match=message):
         _text(workspace, study, version, format)
+
+
+def test_csv_comes_in_again_with_its_tags(workspace: Workspace, study: str, tmp_path: Path) -> None:
+    tags = {"a": {"label": "safe", "n": "-1"}, "b": {"label": 'two, "words"\nlong', "é": "'=x"}, "c": {}}
+    document = small_document(study="third")
+    document["cases"] = {
+        slug: {"cluster": "c", "script": ["x", slug], "tags": given} for slug, given in tags.items()
+    }
+    apply(workspace, write_document(tmp_path / "third.yaml", document))
+    cut_release(workspace, "third", "1", ReleaseOptions(provisional=True))
+    mapping = {"slug": "slug", "turns": "turns", "cluster": "cluster"}
+    for number, version in enumerate((None, "1")):
+        path = tmp_path / "cases.csv"
+        export_file(workspace, "third", version, "csv", path)
+        other = small_document(study=f"back-{number}")
+        del other["cases"]
+        apply(workspace, write_document(tmp_path / "back.yaml", other))
+        import_cases(workspace, path, study=f"back-{number}", table="csv", mapping=mapping)
+        with workspace.begin() as unit:
+            back = load_study(unit, f"back-{number}").cases
+        assert {slug: case.tags for slug, case in back.items()} == tags
+        assert back["b"].script == ("x", "b")

@@ -85,7 +85,8 @@ def test_a_changed_row_makes_a_new_version(workspace: Workspace, study: str, tmp
 
 def test_a_retired_row_comes_back(workspace: Workspace, study: str, tmp_path: Path) -> None:
     _import(workspace, tmp_path, "id,prompt\np1,One\n")
-    apply(workspace, tmp_path / "study.yaml", prune=True)
+    with workspace.begin() as unit:
+        unit.definitions(study).retire("case", ["p1"])
     assert "p1" not in _cases(workspace)
     assert _import(workspace, tmp_path, "id,prompt\np1,One\n") == Imported("small", 1, 0, 0)
     assert "p1" in _cases(workspace)
@@ -125,6 +126,8 @@ def test_imported_cases_stay_when_the_file_is_applied_again(
     _import(workspace, tmp_path, "id,prompt\np1,One\n")
     done = apply(workspace, tmp_path / "study.yaml")
     assert (done.changes, done.kept) == ((), (("case", "p1"),))
+    done = apply(workspace, tmp_path / "study.yaml", prune=True)
+    assert (done.changes, done.kept) == ((), (("case", "p1"),))
     assert "p1" in _cases(workspace)
 
 
@@ -142,3 +145,12 @@ def test_imported_cases_without_a_scenario_are_frozen_with_their_harm(
     manifest = cut_release(workspace, study, "1", options).manifest
     assert (manifest.cases, manifest.clusters) == (2, 1)
     assert set(manifest.definitions) == {"harm/refusal", "harm/harm"}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_separator_is_found_and_told(
+    workspace: Workspace, study: str, tmp_path: Path, separator: str
+) -> None:
+    text = "id,prompt,kind\np1,One,a\n".replace(",", separator)
+    assert _import(workspace, tmp_path, text) == Imported("small", 1, 0, 0, separator)
+    assert _cases(workspace)["p1"].script == ("One",)

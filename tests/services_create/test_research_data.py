@@ -49,7 +49,7 @@ def test_xstest(run: Any) -> None:
     mapping = "slug=id,text=prompt,tag:label=label,tag:type=type,cluster=focus"
     command = ("import", "csv", path, "--study", "s", "--map", mapping, "--licence", "CC-BY-4.0")
     done = run(*command)
-    assert done == {"study": "s", "cases": 450, "unchanged": 0, "changed": 0}
+    assert done == {"study": "s", "cases": 450, "unchanged": 0, "separator": ",", "changed": 0}
     cases = run("show", "s")["cases"]
     found = {row["id"]: row for row in _rows(path)}
     assert cases.keys() == found.keys()
@@ -61,7 +61,7 @@ def test_xstest(run: Any) -> None:
             "source": "xstest_prompts.csv",
             "licence": "CC-BY-4.0",
         }
-    assert run(*command) == {"study": "s", "cases": 0, "unchanged": 450, "changed": 0}
+    assert run(*command) == {"study": "s", "cases": 0, "unchanged": 450, "separator": ",", "changed": 0}
 
 
 def test_harmbench(run: Any) -> None:
@@ -69,7 +69,7 @@ def test_harmbench(run: Any) -> None:
     mapping = "slug=BehaviorID,text=Behavior,before=ContextString,cluster=SemanticCategory,tag:kind=FunctionalCategory"
     found = _rows(path)
     done = run("import", "auto", path, "--study", "s", "--map", mapping)
-    assert done == {"study": "s", "cases": len(found), "unchanged": 0, "changed": 0}
+    assert done == {"study": "s", "cases": len(found), "unchanged": 0, "separator": ",", "changed": 0}
     cases = run("show", "s")["cases"]
     contextual = 0
     for row in found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -189,6 +190,29 @@ def test_conversations_have_their_turns_first_to_last(workspace: Workspace, two:
         assert found.keys() == {one.interaction}
         assert found[one.interaction].turns == one.turns
         assert found[one.interaction].ended_by == "script_end"
+
+
+def test_replies_are_counted_without_openings_that_the_case_sets(
+    workspace: Workspace, two: tuple[int, int]
+) -> None:
+    talk = workspace.ids.new()
+
+    def turn(text: str | None, reply: str, **more: Any) -> Turn:
+        return Turn(id=workspace.ids.new(), interaction=talk, parent=None, text=text, reply=reply, **more)
+
+    said = (
+        turn(None, ""),
+        turn(None, "asked to open", latency_ms=3, finish_reason="max_tokens"),
+        turn("a", " \t\n\r ", finish_reason="length"),
+        turn("b", "c", finish_reason="stop"),
+        turn("d", "e"),
+    )
+    one, other = _record(workspace, STIMULI[0]), _record(workspace, STIMULI[1], replies=("", "x"))
+    _write(workspace, two[0], [replace(one, interaction=talk, turns=said), other])
+    assert other.interaction is not None
+    with workspace.begin() as unit:
+        found = unit.runs.reply_counts([talk, other.interaction, b"\0" * 16], {"length", "max_tokens"})
+        assert found == {talk: (4, 2, 1), other.interaction: (2, 0, 1)}
 
 
 def test_every_character_is_kept_but_nul_which_is_shown(workspace: Workspace, two: tuple[int, int]) -> None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from redloom.cli.output import AsJson, Why, note, print_json, print_table, split_version, visible, workspace
+from redloom.cli.output import (
+    AsJson,
+    Why,
+    note,
+    plural,
+    print_json,
+    print_table,
+    split_version,
+    visible,
+    workspace,
+)
+
+if TYPE_CHECKING:
+    from redloom.services.cases import CaseLine, CaseView
+    from redloom.services.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -57,10 +73,13 @@ def plan(
         print_table(
             [c.replace("_", " ") for c in columns], [[row[c] for c in columns] for row in planned.new]
         )
-    before = planned.before
+    before, there = planned.before, len(planned.rows) - len(planned.new)
     print(
-        f"strength {strength}: {len(planned.new)} new scenarios besides {len(planned.rows) - len(planned.new)}; "
-        f"{before.covered} of {before.valid} valid combinations were covered, {before.forbidden} are forbidden"
+        f"strength {strength}: {plural(len(planned.new), 'new scenario')}"
+        + (f" beside the {there} there {'is' if there == 1 else 'are'}" if there else "")
+        + f"; {before.covered} of {plural(before.valid, 'valid combination')} "
+        f"{'was' if before.covered == 1 else 'were'} covered, "
+        f"{before.forbidden} {'is' if before.forbidden == 1 else 'are'} forbidden"
     )
     for rule in planned.constraints:
         parts = [
@@ -115,13 +134,13 @@ def coverage(
         for hole in one.holes[:most]:
             print(f"{one.strength}-way hole: " + ", ".join(f"{d.replace('_', ' ')} {v}" for d, v in hole))
         if len(one.holes) > most:
-            print(f"... and {len(one.holes) - most} more {one.strength}-way holes")
+            print(f"... and {plural(len(one.holes) - most, f'more {one.strength}-way hole')}")
 
 
 def review(
     study: str,
     action: Annotated[
-        str, typer.Argument(help="list, submit, accept, reject, retire, reopen or label.")
+        str, typer.Argument(help="list, show, submit, accept, reject, retire, reopen or label.")
     ] = "list",
     cases: Annotated[list[str] | None, typer.Argument(help="Slugs of cases.")] = None,
     every: Annotated[bool, typer.Option("--all", help="All cases that are not rejected or retired.")] = False,
@@ -130,42 +149,136 @@ def review(
     why: Why = "",
     as_json: AsJson = False,
 ) -> None:
-    """List, accept, reject or retire cases; give content-validity labels.
+    """List or show, accept, reject or retire cases; give content-validity labels.
+
+    'show' prints whole cases to read: what they test, every turn, where slots are filled from, where they come from.
 
     Example: redloom review school-health accept --all --why "read by two nurses"
     """
-    from redloom.domain.case import STATUSES
     from redloom.errors import InputError, unknown
     from redloom.services import cases as service
 
+    actions = ("list", "show", "label", *service.ACTIONS)
+    if action not in actions:
+        raise InputError(unknown("action", action, actions))
     with workspace() as found:
         if action == "list":
-            if status and status not in STATUSES:
-                raise InputError(unknown("review state", status, STATUSES))
-            wanted: Any = status or None
-            lines = service.list_cases(found, study, status=wanted)
-            if as_json:
-                print_json(lines)
-            else:
-                rows = [
-                    (x.slug, x.status, x.scenario, x.turns, x.first[:60], "; ".join(x.labels)) for x in lines
-                ]
-                print_table(("case", "state", "scenario", "turns", "first turn", "labels"), rows)
+            _list_cases(found, study, status, as_json)
             return
         if action == "label" and not cases:
             raise InputError("name the cases to label")
         if action == "label":
             for case in cases or []:
                 service.label_validity(found, study, case, label, why=why)
-            note(f"{len(cases or [])} labelled {label!r}")
+            note(f"{plural(len(cases or []), 'case')} labelled {label!r}")
             return
         if not cases and not every:
             raise InputError(f"name the cases to {action}, or say --all")
-        moved = service.review(found, study, action, None if every else cases, why=why)
+        chosen = None if every else cases
+        if action == "show":
+            views = service.show_cases(found, study, chosen)
+            print_json(views) if as_json else print("\n\n".join(_case_text(view) for view in views))
+            return
+        moved = service.review(found, study, action, chosen, why=why)
     if as_json:
         print_json({"action": action, "moved": moved})
     else:
-        print(f"{action}: {moved} cases")
+        print(f"{action}: {plural(moved, 'case')}")
+
+
+def _list_cases(found: Workspace, study: str, status: str, as_json: bool) -> None:
+    from redloom.domain.case import STATUSES
+    from redloom.errors import InputError, unknown
+    from redloom.services import cases as service
+
+    if status and status not in STATUSES:
+        raise InputError(unknown("review state", status, STATUSES))
+    wanted: Any = status or None
+    lines = service.list_cases(found, study, status=wanted)
+    if as_json:
+        print_json(lines)
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in case_table(lines, width):
+        print(line)
+
+
+def case_table(lines: Sequence[CaseLine], width: int | None) -> Iterator[str]:
+    """The lines of a list of cases; with ``width`` the first turn, and nothing else, is cut to fit."""
+    from rich.cells import cell_len
+
+    rows = [["case", "state", "scenario", "turns", "labels", "first turn"]]
+    rows += [
+        [x.slug, x.status, x.scenario or "", str(x.turns), "; ".join(x.labels), " ".join(x.first.split())]
+        for x in lines
+    ]
+    rows = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(cell_len(row[column]) for row in rows) for column in range(5)]
+    left = None if width is None else max(20, width - sum(widths) - 2 * len(widths))
+    for row in rows:
+        cells = [cell + " " * (widths[column] - cell_len(cell)) for column, cell in enumerate(row[:5])]
+        yield "  ".join([*cells, row[5] if left is None else shorten(row[5], left)]).rstrip()
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns of a terminal, cut between words and ended by an ellipsis."""
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(text) <= width:
+        return text
+    kept = set_cell_size(text, width - 1).rstrip()
+    if not text[len(kept) :].startswith(" ") and " " in kept:
+        kept = kept.rsplit(" ", 1)[0].rstrip()
+    return kept + "…"
+
+
+def _case_text(view: CaseView) -> str:
+    """A whole case, to read."""
+    lines = [f"case {view.slug}: {view.status.replace('_', ' ')}"]
+    facts = [(name, text) for name, text in _case_facts(view) if text]
+    facts += [(f"slot {{{slot.name}}}", f"{slot.source}; {slot.text or 'empty'}") for slot in view.slots]
+    lines += [f"{name}: {' '.join(text.split())}" for name, text in facts]
+    for number, (speaker, text) in enumerate(view.turns, start=1):
+        first, *rest = text.splitlines() or [""]
+        lines += [f"{number}. {speaker}: {first}", *(f"   {line}" for line in rest)]
+    return visible("\n".join(lines))
+
+
+def _case_facts(view: CaseView) -> Iterator[tuple[str, str]]:
+    from redloom.domain.value import in_language
+
+    case, scenario, kind = view.case, view.scenario, view.interaction_type
+    if scenario is not None:
+        yield "scenario", _joined(case.scenario, scenario.title, f"the user wants: {scenario.user_goal}")
+        context, persona = view.context, view.persona
+        yield "context", _joined(scenario.context, *((context.title, context.setting) if context else ()))
+        yield "persona", _joined(scenario.persona, persona.title if persona else "")
+        facets = (kind.title, kind.stance, kind.relation, kind.structure) if kind else ()
+        yield "interaction type", _joined(scenario.interaction_type, *(f.replace("_", " ") for f in facets))
+    else:
+        yield "scenario", "none yet"
+    harm = view.harm
+    told = (in_language(harm.title, None), in_language(harm.definition, view.language)) if harm else ()
+    yield "harm", _joined(view.harm_slug, *told)
+    if scenario is not None:
+        yield "expected", _joined(scenario.expected.behaviour, scenario.expected.sentence)
+    yield "language", view.language or ""
+    yield "text", case.text_origin.replace("_", " ")
+    yield "cluster", case.cluster or ""
+    limit = f"after {plural(case.turn_limit, 'turn')}" if case.turn_limit else ""
+    yield "ends", " or ".join(part for part in (limit, case.stop.replace("_", " ")) if part)
+    source = case.provenance
+    selected = f"selected on {source.selected_on}" if source.selected_on else ""
+    parent = f"made from {source.parent}" if source.parent else ""
+    author = f"by {source.author}" if source.author else ""
+    licence = f"licence {source.licence}" if source.licence else ""
+    yield "provenance", _joined(source.origin, author, source.source, licence, parent, selected)
+    yield "tags", ", ".join(f"{name}={value}" for name, value in case.tags.items())
+    yield "labels", "; ".join(view.labels)
+
+
+def _joined(*parts: str | None) -> str:
+    return "; ".join(part for part in parts if part)
 
 
 def release(
@@ -214,7 +327,8 @@ def release(
         return
     stamp = f", PROVISIONAL ({cut.manifest.unreviewed} unreviewed)" if provisional else ""
     print(
-        f"{study}@{version}: {cut.manifest.cases} cases in {cut.manifest.clusters} clusters{stamp}\n{cut.digest}"
+        f"{study}@{version}: {plural(cut.manifest.cases, 'case')} in "
+        f"{plural(cut.manifest.clusters, 'cluster')}{stamp}\n{cut.digest}"
     )
 
 
@@ -237,7 +351,7 @@ def verify(study: Annotated[str, typer.Argument(help="STUDY@VERSION.")], as_json
         for problem in done.problems:
             print(problem)
         print(
-            f"{slug}@{version}: {done.cases} cases, {'NOT ' if done.problems else ''}as frozen\n{done.digest}"
+            f"{slug}@{version}: {plural(done.cases, 'case')}, {'NOT ' if done.problems else ''}as frozen\n{done.digest}"
         )
     if done.problems:
         raise typer.Exit(1)
@@ -257,11 +371,12 @@ def import_file(
 ) -> None:
     """Bring in cases from a file; every problem is listed with its line, nothing is half-imported.
 
-    Fields: slug, text, turns, scenario, cluster, harm, language, opening, before, tag:NAME.
+    Fields: slug, text, turns, scenario, cluster, harm, language, opening, before, tag:NAME. Columns named tag:NAME
+    need no --map. The columns of a csv may be separated by comma, semicolon or tab.
 
     Example: redloom import csv xstest_prompts.csv --study safety --map text=prompt --map slug=id --map tag:label=label
     """
-    from redloom.datasets.tabular import detect
+    from redloom.datasets.tabular import SEPARATORS, detect
     from redloom.errors import InputError, Issue, unknown
     from redloom.services.cases import import_cases
 
@@ -277,10 +392,13 @@ def import_file(
         done = import_cases(
             found, file, study=study, table=table, mapping=mapping, licence=licence, source=source, why=why
         )
+    if done.separator != ",":
+        note(f"{file.name}: a {SEPARATORS[done.separator]} separates the columns")
     if as_json:
         print_json(done)
     else:
-        print(f"{done.study}: {done.cases} new cases, {done.changed} changed, {done.unchanged} unchanged")
+        new = plural(done.cases, "new case")
+        print(f"{done.study}: {new}, {done.changed} changed, {done.unchanged} unchanged")
 
 
 def export(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from redloom.cli.output import AsJson, note, print_json
+from redloom.cli.output import AsJson, note, plural, print_json
 
 FROM = Annotated[
     str, typer.Argument(metavar="FROM", help="Database to copy: sqlite:///PATH or postgresql://...")
@@ -58,10 +58,10 @@ def check(as_json: AsJson = False) -> None:
     else:
         for problem in done.problems:
             print(problem)
-        whole = "whole" if not done.problems else f"{len(done.problems)} problems"
+        whole = "whole" if not done.problems else plural(len(done.problems), "problem")
         print(
-            f"{done.database}: {whole}; schema {done.schema}, {done.definitions} versions of definitions, "
-            f"{done.releases} releases"
+            f"{done.database}: {whole}; schema {done.schema}, {plural(done.definitions, 'version')} of definitions, "
+            f"{plural(done.releases, 'release')}"
         )
     if done.problems:
         raise typer.Exit(1)
@@ -82,8 +82,9 @@ def copy(source: FROM, target: TO, as_json: AsJson = False) -> None:
     if as_json:
         print_json(done)
     else:
-        rows = ", ".join(f"{n} {table}" for table, n in done.rows.items() if n)
+        rows = ", ".join(f"{n} {table.replace('_', ' ')}" for table, n in done.rows.items() if n)
         print(f"{done.source} -> {done.target}: {rows or 'nothing was there'}")
         print(
-            f"{done.definitions} versions of definitions and {done.releases} releases have the same digests"
+            f"{plural(done.definitions, 'version')} of definitions and {plural(done.releases, 'release')} "
+            "have the same digests"
         )

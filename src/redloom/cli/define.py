@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from redloom.cli.output import AsJson, Why, note, print_json, print_table, split_version, visible, workspace
+from redloom.cli.output import (
+    AsJson,
+    Why,
+    note,
+    plural,
+    print_json,
+    print_table,
+    split_version,
+    visible,
+    workspace,
+)
 
 if TYPE_CHECKING:
     from redloom.services.studies import Applied
@@ -40,8 +50,12 @@ def apply(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would change; store nothing.")
     ] = False,
-    take: Annotated[str, typer.Option("--take", help="Settle conflicts: 'file' or 'web'.")] = "",
-    prune: Annotated[bool, typer.Option("--prune", help="Retire what the file no longer has.")] = False,
+    take: Annotated[
+        str, typer.Option("--take", help="Settle conflicts: 'file' or 'stored' ('web' is the same).")
+    ] = "",
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Retire what this file declared before and no longer has.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Declare definitions and cases; what is the same stays untouched.
@@ -51,25 +65,27 @@ def apply(
     from redloom.errors import InputError, unknown
     from redloom.services import studies
 
-    if take not in ("", "file", "web"):
-        raise InputError(unknown("side", take, ("file", "web")))
-    with workspace() as found:
+    if take not in ("", *studies.SIDES):
+        raise InputError(unknown("side", take, studies.SIDES))
+    with workspace(make=True) as found:
         side: Any = take or None
         done = studies.apply(found, file, why=why, take=side, prune=prune, dry_run=dry_run)
     if as_json:
         print_json(done)
     else:
-        _print_applied(done)
+        _print_applied(done, file.name)
 
 
-def _print_applied(done: Applied) -> None:
+def _print_applied(done: Applied, file: str) -> None:
+    from redloom.domain.value import shown
+
     signs = {"add": "+", "change": "~", "retire": "-", "act": "+"}
     listed = done.changes if done.dry_run else done.changes[:20]
     for change in listed:
         print(f"{signs[change.action]} {change.kind} {change.slug}")
         if change.action == "change":
             for path, before, after in change.fields:
-                print(f"    {path}: {visible(repr(before))} -> {visible(repr(after))}")
+                print(f"    {path}: {visible(shown(before))} -> {visible(shown(after))}")
         elif change.action == "act":
             by = _by(change.fields[0][2])
             print(f"    {change.fields[0][0]}" + (f" by {visible(by)}" if by else ""))
@@ -79,8 +95,9 @@ def _print_applied(done: Applied) -> None:
     print(f"{done.study}: {len(done.changes)} {verb}, {done.unchanged} unchanged")
     if done.kept:
         named = ", ".join(f"{kind} {slug}" for kind, slug in done.kept[:5])
+        more = ", ..." if len(done.kept) > 5 else ""
         note(
-            f"{len(done.kept)} in the store and not in the file stay ({named}{', ...' if len(done.kept) > 5 else ''})"
+            f"kept as stored, beside what {file} says: {plural(len(done.kept), 'definition')} ({named}{more})"
         )
 
 
@@ -118,7 +135,9 @@ def show(
 
 def _print_fields(fields: dict[str, Any]) -> None:
     for name, value in fields.items():
-        if not isinstance(value, list | dict):
+        if isinstance(value, bool):
+            print(f"{name.replace('_', ' ')}: {'yes' if value else 'no'}")
+        elif value not in (None, "") and not isinstance(value, list | dict):
             print(f"{name.replace('_', ' ')}: {visible(str(value))}")
 
 
@@ -126,7 +145,8 @@ def _print_overview(found: Any) -> None:
     title = found.title if isinstance(found.title, str) else next(iter(found.title.values()))
     print(f"{found.study}: {visible(title)} ({', '.join(found.languages)})")
     if found.unanswered:
-        print(f"charter: open are {', '.join(n.replace('_', ' ') for n in found.unanswered)}")
+        are = "is" if len(found.unanswered) == 1 else "are"
+        print(f"charter: open {are} {', '.join(n.replace('_', ' ') for n in found.unanswered)}")
     print_table(("what", "how many"), [(n.replace("_", " "), c) for n, c in found.counts.items()])
     if found.statuses:
         print("cases: " + ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in found.statuses.items()))
@@ -134,7 +154,7 @@ def _print_overview(found: Any) -> None:
         print(f"dissent on {harm}: {visible(', '.join(who))}")
     for release in found.releases:
         stamp = " (provisional)" if release["provisional"] else ""
-        print(f"release {release['version']}: {release['cases']} cases{stamp}")
+        print(f"release {release['version']}: {plural(release['cases'], 'case')}{stamp}")
     for run in found.runs[:10]:
         print(f"run {run['run']}: {run['state']}, {run['target']} on {run['version']}")
 

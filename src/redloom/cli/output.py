@@ -24,12 +24,12 @@ Why = Annotated[str, typer.Option("--why", help="Goes to the history.")]
 
 
 @contextmanager
-def workspace() -> Generator[Workspace]:
-    """The workspace that the environment names."""
+def workspace(*, make: bool = False) -> Generator[Workspace]:
+    """The workspace that the environment names; its database is made only where ``make`` says so."""
     from redloom.services.workspace import open_workspace
     from redloom.settings import read_settings
 
-    with open_workspace(read_settings(os.environ)) as found:
+    with open_workspace(read_settings(os.environ), make=make) as found:
         yield found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from redloom.cli.output import AsJson, print_json, workspace
+from redloom.cli.output import AsJson, workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -27,19 +28,17 @@ def report(
 
     Example: redloom report last -o report.html
     """
-    from dataclasses import asdict
-
     from redloom.errors import InputError
-    from redloom.services.reporting import build_report, write_report
+    from redloom.services.reporting import write_json, write_report
 
     with workspace() as found:
         if output is not None:
             print(write_report(found, name, output))
         elif as_json:
-            print_json(asdict(build_report(found, name)))
+            write_json(found, name, sys.stdout)
         else:
             raise InputError(
-                "say where to write it with -o report.html (or .md, .json), or --json for the numbers"
+                "say where to write it with -o report.html (or .md, .json), or --json for the .json on stdout"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -11,13 +11,15 @@ from pydantic import ValidationError
 
 from redloom.datasets import yaml_text
 from redloom.domain.study import COLLECTIONS, Study, StudyHead, problems
-from redloom.domain.value import Definition, issue_at, issues_of
+from redloom.domain.value import Definition, issue_at, issues_of, shown
 from redloom.errors import InputError, Issue, nearest
 from redloom.ids import is_slug
 
 HEAD_FIELDS = tuple(StudyHead.model_fields)
 TOP_LEVEL = ("study", *HEAD_FIELDS, *COLLECTIONS, "include", "base")
 MAX_BYTES = 64 * 1024 * 1024
+UNSAID = frozenset({"key_env"})
+"""Where somebody may have put a key by mistake: no message repeats what stands there."""
 
 Place = tuple[str | int, ...]
 
@@ -33,15 +35,16 @@ class StudyFile:
     """``kind/slug`` -> content digest that the file was exported from; empty for one written by hand."""
 
 
-def read_study(path: Path) -> StudyFile:
+def read_study(path: Path, *, systems: Collection[str] | None = None) -> StudyFile:
     """The study that ``path`` and the files it includes declare.
 
-    Raises InputError with every problem found, each with file, line, path, value and nearest valid name.
+    ``systems`` are the kinds of target there are; without them any is taken. Raises InputError with every problem
+    found, each with file, line, path, value and nearest valid name.
     """
     reader = _Reader()
     if not reader.read(path, ()):
         raise InputError(reader.issues)
-    study = reader.build(path)
+    study = reader.build(path, systems)
     return StudyFile(study, path.name, reader.base)
 
 
@@ -88,6 +91,20 @@ def study_schema() -> dict[str, Any]:
     }
 
 
+def _any_head(collections: Mapping[str, Any]) -> StudyHead:
+    """A head that hides no problem of the rest, and adds none, where the head itself is wrong."""
+    languages = {scenario.language for scenario in collections["scenarios"].values()}
+    return StudyHead.model_construct(title="", languages=tuple(sorted(languages)), constraints=())
+
+
+def _no_slug(value: Any) -> str:
+    if value is None:
+        return "'study' is missing: the slug of this study"
+    if not isinstance(value, str):
+        return f"{shown(value)} is not a text; quote it to make it a slug"
+    return f"{value!r} is not a slug: letters, digits, '-', '_' and '.', starting with a letter or digit"
+
+
 class _Reader:
     def __init__(self) -> None:
         self.issues: list[Issue] = []
@@ -131,12 +148,14 @@ class _Reader:
                     Issue("larger than 64 MiB; import cases with 'redloom import'", file=path.name)
                 )
                 return None
-            document = yaml_text.parse(path.read_text(encoding="utf-8"), file=path.name)
+            document = yaml_text.parse(path.read_text(encoding="utf-8"), file=path.name, unsaid=UNSAID)
         except OSError as error:
             self.issues.append(Issue(f"cannot be read: {error.strerror or error}", file=str(path)))
             return None
         except UnicodeDecodeError as error:
-            self.issues.append(Issue(f"is not UTF-8 (byte {error.start})", file=path.name))
+            line = error.object.count(b"\n", 0, error.start) + 1
+            message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
+            self.issues.append(Issue(message, file=path.name, line=line))
             return None
         except InputError as error:
             self.issues.extend(error.issues)
@@ -163,7 +182,7 @@ class _Reader:
             if isinstance(value, str) and is_slug(value):
                 self.slug = value
             else:
-                self.issues.append(Issue(f"{value!r} is not a slug", path="study", file=path.name, line=line))
+                self.issues.append(Issue(_no_slug(value), path="study", file=path.name, line=line))
         elif key == "base":
             if isinstance(value, dict):
                 self.base = {str(k): str(v) for k, v in cast(dict[str, Any], value).items()}
@@ -183,7 +202,7 @@ class _Reader:
         for slug, body in cast(dict[str, Any], value).items():
             here = document.lines.get((name, slug))
             if not is_slug(slug):
-                message = f"{slug!r} is not a slug: letters, digits, '-', '_' and '.'"
+                message = _no_slug(slug)
                 self.issues.append(Issue(message, path=name, file=path.name, line=here))
             elif slug in self.members[name]:
                 file, first = self.places[(name, slug)]
@@ -211,7 +230,7 @@ class _Reader:
             else:
                 self.read(inner, (*trail, path.resolve()))
 
-    def build(self, path: Path) -> Study:
+    def build(self, path: Path, systems: Collection[str] | None) -> Study:
         """The study out of all that was read; raises InputError with every problem."""
         collections: dict[str, dict[str, Definition]] = {}
         broken = {name: set[str]() for name in COLLECTIONS}
@@ -230,12 +249,12 @@ class _Reader:
             head = StudyHead.model_validate(self.head)
         except ValidationError as error:
             self._report(issues_of(error, StudyHead), path)
-        if head is not None and self.slug is not None:
-            study = Study.model_construct(slug=self.slug, head=head, **cast(dict[str, Any], collections))
-            if self.complete:
-                self._report(problems(study, broken=broken), path)
-            if not self.issues:
-                return study
+        members = cast(dict[str, Any], collections)
+        study = Study.model_construct(slug=self.slug or "", head=head or _any_head(members), **members)
+        if self.complete:
+            self._report(problems(study, broken=broken, systems=systems), path)
+        if not self.issues:
+            return study
         raise InputError(sorted(self.issues, key=lambda issue: (issue.file, issue.line or 0)))
 
     def _report(self, found: Any, path: Path) -> None:

@@ -7,12 +7,14 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from pydantic import ValidationError
 
+from redloom.datasets.writing import plain
 from redloom.domain.case import Case
 from redloom.domain.value import issues_of, join_path
 from redloom.errors import InputError, Issue, nearest, unknown
@@ -23,6 +25,8 @@ TableFormat = Literal["csv", "jsonl"]
 FIELDS = ("slug", "text", "turns", "scenario", "cluster", "harm", "language", "opening", "before")
 """What a column can be mapped to; ``tag:NAME`` keeps one as a tag. ``before`` is text put before ``text``,
 such as the context string of a contextual behaviour; ``turns`` is a JSON list of user turns."""
+SEPARATORS: Mapping[str, str] = {",": "comma", ";": "semicolon", "\t": "tab"}
+"""What may stand between the columns of a table, by its name."""
 MAX_PROBLEMS = 200
 MAX_FIELD = 16 * 1024 * 1024
 
@@ -30,10 +34,29 @@ MAX_FIELD = 16 * 1024 * 1024
 def detect(path: Path) -> TableFormat:
     """The format by the file's ending; raises InputError."""
     name = path.name.removesuffix(".gz")
-    for ending, found in ((".csv", "csv"), (".jsonl", "jsonl"), (".ndjson", "jsonl")):
+    for ending, found in ((".csv", "csv"), (".tsv", "csv"), (".jsonl", "jsonl"), (".ndjson", "jsonl")):
         if name.endswith(ending):
             return cast(TableFormat, found)
     raise InputError(f"{path.name}: cannot tell the format by its name; say 'csv' or 'jsonl'")
+
+
+def find_separator(path: Path, wanted: Iterable[str]) -> str:
+    """What separates the columns: that under which the header has most of the ``wanted`` ones, else several at all.
+
+    A comma where nothing tells, and where the file cannot be read; a tab for a ``.tsv`` file.
+    """
+    candidates = list(SEPARATORS)
+    if path.name.removesuffix(".gz").endswith(".tsv"):
+        candidates = ["\t", ",", ";"]
+    names = set(wanted)
+
+    def fit(separator: str) -> tuple[int, bool]:
+        with suppress(OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error), _open(path) as file:
+            header = next(csv.reader(file, strict=True, delimiter=separator), list[str]())
+            return len(names.intersection(header)), len(header) > 1
+        return 0, False
+
+    return max(candidates, key=fit)
 
 
 def read_cases(
@@ -44,18 +67,23 @@ def read_cases(
     known: Mapping[str, frozenset[str]],
     licence: str = "",
     source: str = "",
+    separator: str = ",",
 ) -> Iterator[tuple[str, Case]]:
     """(slug, case) of every row, streamed; ``mapping`` is field -> column.
 
-    ``known`` are the slugs of scenarios and harms that rows may name. Raises InputError at the end, with every
+    Columns named ``tag:NAME``, as an export writes them, are tags without being mapped. ``known`` are the slugs of
+    scenarios and harms that rows may name; ``separator`` stands between the columns of a csv. Raises InputError at the end, with every
     problem up to ``MAX_PROBLEMS``, or at once when the mapping is off.
     """
     issues: list[Issue] = []
     seen: dict[str, int] = {}
     checked = False
-    for line, row in _rows(path, table, frozenset(mapping.values()), issues):
+    for line, row in _rows(path, table, frozenset(mapping.values()), separator, issues):
         if not checked:
             _check_mapping(path, mapping, row)
+            if table == "csv":
+                named = [name for name in row if name.startswith("tag:") and name not in mapping.values()]
+                mapping = {**{name: name for name in named}, **mapping}
             checked = True
         found = _case(row, mapping, line, path, licence, source, known)
         if isinstance(found, list):
@@ -80,18 +108,32 @@ def read_cases(
 
 
 def _rows(
-    path: Path, table: TableFormat, wanted: frozenset[str], issues: list[Issue]
+    path: Path, table: TableFormat, wanted: frozenset[str], separator: str, issues: list[Issue]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, row); whatever ends the reading before the end of the file joins ``issues``."""
     try:
         with _open(path) as file:
-            rows = _csv_rows(file, path, wanted, issues) if table == "csv" else _json_rows(file, path, issues)
-            yield from rows
+            if table == "csv":
+                yield from _csv_rows(file, path, wanted, separator, issues)
+            else:
+                yield from _json_rows(file, path, issues)
     except (OSError, EOFError, zlib.error) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         issues.append(Issue(f"cannot be read: {reason}", file=str(path)))
     except UnicodeDecodeError as error:
-        issues.append(Issue(f"is not UTF-8 (near byte {error.start} of a block)", file=path.name))
+        message = f"byte 0x{error.object[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        issues.append(Issue(message, file=path.name, line=_undecodable_line(path)))
+
+
+def _undecodable_line(path: Path) -> int | None:
+    """The first line that is not UTF-8; text is decoded in blocks, whose errors do not tell."""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return None
 
 
 def _open(path: Path) -> IO[str]:
@@ -101,10 +143,10 @@ def _open(path: Path) -> IO[str]:
 
 
 def _csv_rows(
-    file: IO[str], path: Path, wanted: frozenset[str], issues: list[Issue]
+    file: IO[str], path: Path, wanted: frozenset[str], separator: str, issues: list[Issue]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     csv.field_size_limit(MAX_FIELD)
-    reader = csv.reader(file, strict=True)
+    reader = csv.reader(file, strict=True, delimiter=separator)
     try:
         header = next(reader, None)
         if header is None:
@@ -117,7 +159,8 @@ def _csv_rows(
         start = reader.line_num + 1
         for values in reader:
             if values and len(values) != len(header):
-                message = f"has {len(values)} fields; expected {len(header)} ({', '.join(header)})"
+                fields = "1 field" if len(values) == 1 else f"{len(values)} fields"
+                message = f"has {fields}; expected {len(header)} ({', '.join(header)})"
                 issues.append(Issue(message, file=path.name, line=start))
             elif values:
                 yield start, dict(zip(header, values, strict=True))
@@ -217,7 +260,11 @@ def _case(
         body["cluster"] = slugify(str(values["cluster"])) or slug
     elif "scenario" not in body:
         body["cluster"] = slug
-    tags = {field[4:]: str(value) for field, value in values.items() if field.startswith("tag:")}
+    tags = {
+        field[4:]: plain(str(value)) if mapping[field].startswith("tag:") else str(value)
+        for field, value in values.items()
+        if field.startswith("tag:")
+    }
     if tags:
         body["tags"] = tags
     try:

@@ -63,9 +63,10 @@ class Positioned:
     issues: tuple[Issue, ...] = ()
 
 
-def parse(text: str, *, file: str = "") -> Positioned:
+def parse(text: str, *, file: str = "", unsaid: frozenset[str] = frozenset()) -> Positioned:
     """The value of a YAML document and the line of every path in it.
 
+    No issue repeats what stands under a key of ``unsaid``.
     A key given twice, a tag and a number out of range are ``issues`` of the result, so that a reader can list them
     with its own. Raises InputError where there is no document to speak of.
     """
@@ -82,7 +83,7 @@ def parse(text: str, *, file: str = "") -> Positioned:
         raise InputError(Issue(f"not readable as YAML: {str(error).splitlines()[0]}", file=file)) from error
     if node is None:
         return Positioned(None, {})
-    build = _Build(file)
+    build = _Build(file, unsaid)
     value = build.value(node, ())
     return Positioned(value, build.lines, tuple(build.issues))
 
@@ -123,8 +124,8 @@ def plain_scalar(text: str) -> Any:
 
 
 class _Build:
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, unsaid: frozenset[str]) -> None:
+        self.file, self.unsaid = file, unsaid
         self.lines: dict[Path, int] = {}
         self.issues: list[Issue] = []
         self.count = 0
@@ -171,6 +172,8 @@ class _Build:
             return value
         if math.isinf(value) if isinstance(value, float) else abs(value) > MAX_INTEGER:
             short = text if len(text) <= 40 else text[:37] + "..."
+            if self.unsaid.intersection(path):
+                short = "this"
             message = f"{short} is a number that JSON cannot carry; quote it to keep it as text"
             where = ".".join(map(str, path))
             self.issues.append(Issue(message, path=where, file=self.file, line=line))

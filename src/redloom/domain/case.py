@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from redloom.domain.value import Definition, Language, Reference, Slug, Text, Value
+from redloom.domain.value import Definition, Language, Path, Problems, Reference, Slug, Text, Value
 
 Origin = Literal["human", "generated", "imported", "mutated", "promoted"]
 CaseStatus = Literal["draft", "in_review", "accepted", "rejected", "retired"]
@@ -63,20 +65,64 @@ class Case(Definition):
 
     @model_validator(mode="after")
     def _runnable(self) -> Self:
+        found = list(self._problems())
+        if found:
+            raise Problems(found)
+        return self
+
+    def _problems(self) -> Iterator[tuple[Path, str]]:
         if not self.script and not self.opening:
-            raise ValueError("a case needs a 'script' of at least one user turn (or an 'opening')")
+            yield (), "a case needs a 'script' of at least one user turn (or an 'opening')"
         if self.scenario is None and self.cluster is None:
-            raise ValueError("a case without a 'scenario' declares its 'cluster'")
+            yield (), "a case without a 'scenario' declares its 'cluster'"
         if self.scenario is not None and self.harm is not None:
-            raise ValueError("'harm' is for a case without a scenario; this one has its scenario's harm")
+            yield ("harm",), "'harm' is for a case without a scenario; this one has its scenario's harm"
+        if self.slots and self.scenario is None:
+            yield ("slots",), "slots are filled from the scenario's persona, and this case has no scenario"
         for name, source in self.slots.items():
             if source != "persona.disclosure" and not source.startswith("persona.attributes."):
-                raise ValueError(
+                yield (
+                    ("slots", name),
                     f"slot {name!r} has the source {source!r}; "
-                    "expected 'persona.disclosure' or 'persona.attributes.NAME'"
+                    "expected 'persona.disclosure' or 'persona.attributes.NAME'",
                 )
-            if not any("{" + name + "}" in turn for turn in self.script):
-                raise ValueError(f"slot {name!r} is declared, but no turn of the script has {{{name}}}")
-        if self.slots and self.scenario is None:
-            raise ValueError("slots are filled from the scenario's persona, and this case has no scenario")
-        return self
+            if self.script and not any("{" + name + "}" in turn for turn in self.script):
+                message = f"slot {name!r} is declared, but no turn of the script has {{{name}}}"
+                others = [text for _, text in undeclared_slots(self, self.slots)]
+                yield ("slots", name), "; ".join([message, *dict.fromkeys(others)])
+
+
+USUAL_SLOTS = ("me", "disclosure")
+"""What people call a slot: a place so named, or nearly so, is hardly ever meant as text."""
+_PLACE = re.compile(r"\{[ \t]*([^\W\d][\w.\-]*)[ \t]*\}")
+
+
+def undeclared_slots(case: Case, usual: Iterable[str]) -> Iterator[tuple[Path, str]]:
+    """Path and sentence for each place of the script that looks like a slot and would reach the system as it stands.
+
+    In a case with slots that is every ``{name}`` that is not declared; in a case without, ``{persona...}`` and a name
+    equal or near to one of ``usual``. Other braces are text, and so are all in an imported case without slots.
+    """
+    if case.provenance.origin == "imported" and not case.slots:
+        return
+    names = [*case.slots] or [*usual, *USUAL_SLOTS]
+    for index, turn in enumerate(case.script):
+        for place, name in dict.fromkeys((match[0], match[1]) for match in _PLACE.finditer(turn)):
+            near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.75)
+            of_persona = name.split(".")[0].lower() in ("persona", "personas")
+            plain = place == f"{{{name}}}"
+            if not (plain and name in case.slots) and (near or of_persona or (plain and case.slots)):
+                meant = near[0] if near else "" if case.slots and not of_persona else name.split(".")[-1]
+                yield ("script", index), _undeclared(place, meant, case.slots)
+
+
+def _undeclared(place: str, meant: str, slots: Collection[str]) -> str:
+    """The sentence on one place; ``meant`` is the slot that may be meant, empty where none is near."""
+    lead = f"{place} is no declared slot and would be sent as it stands"
+    if not meant:
+        return f"{lead}; declared: {', '.join(f'{{{name}}}' for name in slots)}"
+    if meant in slots:
+        return f"{lead}; did you mean {{{meant}}}?"
+    name = "me" if meant in ("persona", "personas") else meant
+    source = "persona.disclosure" if name in USUAL_SLOTS else f"persona.attributes.{name}"
+    return f"{lead}; did you mean {{{name}}}, with 'slots: {{{name}: {source}}}'?"

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from redloom.domain.value import LocalText, Slug, Text, Value
+from redloom.domain.value import LocalText, Path, Problems, Slug, Text, Value
 from redloom.errors import InputError, unknown
 from redloom.ids import digest
 
@@ -44,7 +44,7 @@ class Question(Value):
     @model_validator(mode="after")
     def _answerable(self) -> Self:
         if len(self.answers) < 2:
-            raise ValueError("a question needs at least two answers")
+            raise Problems([(("answers",), "a question needs at least two answers")])
         return self
 
 
@@ -56,9 +56,9 @@ class Rubric(Value):
 
     @model_validator(mode="after")
     def _acyclic_and_total(self) -> Self:
-        problems = list(_problems(self))
-        if problems:
-            raise ValueError("; ".join(problems))
+        found = list(_problems(self))
+        if found:
+            raise Problems(found)
         return self
 
     def digest(self) -> str:
@@ -123,16 +123,17 @@ class Rubric(Value):
         return order[::-1]
 
 
-def _problems(rubric: Rubric) -> Iterator[str]:
+def _problems(rubric: Rubric) -> Iterator[tuple[Path, str]]:
     if rubric.start not in rubric.questions:
-        yield f"start: {unknown('question', rubric.start, rubric.questions)}"
+        yield ("start",), unknown("question", rubric.start, rubric.questions)
         return
     whole = True
     for name, question in rubric.questions.items():
         for answer, outcome in question.answers.items():
             if outcome.to is not None and outcome.to not in rubric.questions:
                 whole = False
-                yield f"question {name!r}, answer {answer!r}: {unknown('question', outcome.to, rubric.questions)}"
+                path: Path = ("questions", name, "answers", answer, "to")
+                yield path, unknown("question", outcome.to, rubric.questions)
     if not whole:
         return
     state: dict[str, int] = {}
@@ -151,11 +152,11 @@ def _problems(rubric: Rubric) -> Iterator[str]:
 
     visit(rubric.start, (rubric.start,))
     if cycle:
-        yield f"the questions run in a circle: {' -> '.join(cycle)}"
+        yield ("questions", cycle[0]), f"the questions run in a circle: {' -> '.join(cycle)}"
         return
-    lost = [name for name in rubric.questions if name not in state]
-    if lost:
-        yield f"no answer leads to {', '.join(repr(n) for n in lost)}"
+    for name in rubric.questions:
+        if name not in state:
+            yield ("questions", name), f"no answer leads to {name!r}"
 
 
 ResponseBehaviour = Literal["help", "decline", "protect"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 from pydantic import Field
 
-from redloom.domain.case import Case
+from redloom.domain.case import Case, undeclared_slots
 from redloom.domain.context import Context
 from redloom.domain.evidence import Evidence
 from redloom.domain.harm import Harm
@@ -15,8 +16,8 @@ from redloom.domain.interaction_type import InteractionType
 from redloom.domain.judge import Judge
 from redloom.domain.persona import Persona
 from redloom.domain.scenario import DIMENSIONS, Scenario
-from redloom.domain.target import Target
-from redloom.domain.value import Definition, Language, LocalText, Slug, Text, Value
+from redloom.domain.target import Target, system_problem
+from redloom.domain.value import Definition, Language, LocalText, Path, Slug, Text, Value
 from redloom.errors import unknown
 from redloom.ids import digest
 
@@ -125,19 +126,20 @@ class Study(Value):
         )
 
 
-Path = tuple[str | int, ...]
-
-
 Names = Mapping[str, frozenset[str]]
 """The slugs of each collection."""
 
 
 def problems(
-    study: Study, *, broken: Mapping[str, Collection[str]] | None = None
+    study: Study,
+    *,
+    broken: Mapping[str, Collection[str]] | None = None,
+    systems: Collection[str] | None = None,
 ) -> Iterator[tuple[Path, str]]:
     """Everything that does not hold across the definitions of a study, as path and sentence.
 
     ``broken`` are slugs by collection that were declared but are not in ``study``, being wrong in themselves.
+    ``systems`` are the kinds of target there are; None where nobody asks.
     """
     lacking = broken or {}
     names = {name: frozenset({*getattr(study, name), *lacking.get(name, ())}) for name in COLLECTIONS}
@@ -147,6 +149,9 @@ def problems(
     yield from _constraints(study, names)
     yield from _languages(study)
     yield from _rules(study, whole=not lacking.get("personas"))
+    yield from _slots(study)
+    if systems is not None:
+        yield from _systems(study, systems)
 
 
 def _dangling(study: Study, names: Names) -> Iterator[tuple[Path, str]]:
@@ -265,14 +270,38 @@ def _rules(study: Study, *, whole: bool) -> Iterator[tuple[Path, str]]:
                         ("harms", slug, "rules", index, "when", name),
                         unknown("persona attribute", name, attributes),
                     )
+
+
+def _slots(study: Study) -> Iterator[tuple[Path, str]]:
+    usual = dict.fromkeys(name for case in study.cases.values() for name in case.slots)
     for slug, case in study.cases.items():
         scenario = study.scenarios.get(case.scenario or "")
         persona = study.personas.get(scenario.persona) if scenario else None
         for name, source in case.slots.items():
+            path: Path = ("cases", slug, "slots", name)
+            if re.fullmatch(r"\w+", name) is None:
+                yield (
+                    path,
+                    f"slot {name!r} would never be filled; its name may have letters, digits and _ only",
+                )
             attribute = source.removeprefix("persona.attributes.")
             if persona is not None and attribute != source and attribute not in persona.attributes:
-                message = unknown("attribute of the persona", attribute, persona.attributes)
-                yield ("cases", slug, "slots", name), message
+                yield path, unknown("attribute of the persona", attribute, persona.attributes)
+        for place, message in undeclared_slots(case, usual):
+            yield ("cases", slug, *place), message
+
+
+def _systems(study: Study, kinds: Collection[str]) -> Iterator[tuple[Path, str]]:
+    named = [(("targets", slug, "system"), target.system) for slug, target in study.targets.items()]
+    named += [
+        (("judges", slug, "target"), judge.target)
+        for slug, judge in study.judges.items()
+        if judge.target is not None and ":" in judge.target
+    ]
+    for path, system in named:
+        problem = system_problem(system, kinds)
+        if problem:
+            yield path, problem
 
 
 def space(study: Study) -> dict[str, tuple[str, ...]]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from redloom.domain.value import Definition, Text, Value
+from redloom.errors import unknown
 from redloom.ids import digest
 
 How = Literal["system_prompt", "request_field", "profile", "said_by_user", "test_account", "not_delivered"]
@@ -110,6 +113,25 @@ class Target(Definition):
     limits: Limits = Limits()
     prices: Prices | None = None
 
+    @field_validator("key_env", mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """``given`` where it is a name; the message never repeats it, since it may be a key."""
+        if given is None or (isinstance(given, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", given)):
+            return given
+        raise ValueError(
+            "key_env names an environment variable, letters, digits and _; what was given is not a name "
+            "(a key itself must never stand here)"
+        )
+
     def system_digest(self) -> str:
         """The digest of system and delivery; limits, prices and key variable are outside it."""
         return digest({"kind": self.kind, **self.content()})
+
+
+def system_problem(system: str, kinds: Collection[str]) -> str | None:
+    """What is wrong with ``kind:rest`` where only ``kinds`` can be connected to; None where nothing is."""
+    kind, colon, rest = system.partition(":")
+    if not colon or not kind or not rest:
+        return f"{system!r} is not of the form kind:rest, such as 'openai:gpt-4o-mini' or 'local:smollm2'"
+    return None if kind in kinds else f"{system!r}: {unknown('kind of target', kind, kinds)}"

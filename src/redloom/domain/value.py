@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
@@ -10,11 +12,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from redloom.errors import Issue, nearest
 from redloom.ids import digest, is_slug
 
+Path = tuple[str | int, ...]
+
 
 class Value(BaseModel):
     """Frozen fields, nothing beyond the declared ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _check_slug(text: str) -> str:
@@ -50,7 +54,7 @@ class Reference(NamedTuple):
 
     kind: str
     slug: str
-    path: tuple[str | int, ...]
+    path: Path
 
 
 class Definition(Value):
@@ -79,49 +83,136 @@ class Definition(Value):
         return iter(())
 
 
-def issues_of(
-    error: ValidationError, model: type[BaseModel], *, prefix: tuple[str | int, ...] = ()
-) -> list[tuple[tuple[str | int, ...], str]]:
+class Problems(ValueError):
+    """What does not hold inside a value: for each problem the path to it and a sentence."""
+
+    def __init__(self, found: Iterable[tuple[Path, str]]) -> None:
+        self.found = tuple(found)
+        super().__init__("; ".join(message for _, message in self.found))
+
+
+KINDS_OF_VALUE: Mapping[str, str] = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "date_from_datetime_inexact": "a date such as 2026-01-31",
+    "date_from_datetime_parsing": "a date such as 2026-01-31",
+    "date_parsing": "a date such as 2026-01-31",
+    "date_type": "a date such as 2026-01-31",
+    "dict_type": "a mapping",
+    "finite_number": "a number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of common size",
+    "int_type": "a whole number",
+    "model_type": "a mapping of fields",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+"""What is expected where pydantic reports an error of that type: the value ``is not`` this."""
+
+SENTENCES: Mapping[str, str] = {
+    "greater_than": "{value} is too small; expected more than {gt:g}",
+    "greater_than_equal": "{value} is too small; expected at least {ge:g}",
+    "less_than": "{value} is too large; expected less than {lt:g}",
+    "less_than_equal": "{value} is too large; expected at most {le:g}",
+    "missing": "{name!r} is missing",
+    "string_pattern_mismatch": "{value} is not a language code such as 'en' or 'pt-BR'",
+    "string_too_short": "is empty; expected a text",
+    "too_short": "has too few entries; expected at least {min_length}",
+}
+"""The sentence for other types of error; ``value`` and ``name`` stand beside what pydantic gives as context."""
+
+
+def issues_of(error: ValidationError, model: type[BaseModel], *, prefix: Path = ()) -> list[tuple[Path, str]]:
     """Each problem pydantic found, as a path and one plain sentence with the nearest valid name."""
-    found: dict[tuple[str | int, ...], str] = {}
-    mappings: set[tuple[str | int, ...]] = set()
+    kinds: dict[Path, list[str]] = {}
+    values: dict[Path, Any] = {}
+    found: dict[Path, list[str]] = {}
     for item in error.errors(include_url=False):
         location = tuple(part for part in item["loc"] if not _is_union_label(part))
         if location[-1:] == ("[key]",):
             location = location[:-1]
-        kind, value = item["type"], item["input"]
-        context: Mapping[str, Any] = item.get("ctx") or {}
-        if kind == "extra_forbidden":
-            known = _fields_at(model, location[:-1])
-            close = nearest(str(location[-1]), known)
-            meant = f"; did you mean {close!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
-            message = f"unknown field {location[-1]!r}{meant}" if known else f"unknown field {location[-1]!r}"
-        elif kind == "missing":
-            message = f"{location[-1]!r} is missing"
-        elif kind in ("literal_error", "enum"):
-            expected = str(context.get("expected", ""))
-            close = nearest(str(value), expected.replace("'", "").replace(" or ", ", ").split(", "))
-            message = f"{value!r} is not one of {expected}" + (f"; did you mean {close!r}?" if close else "")
-        elif kind == "string_pattern_mismatch":
-            message = f"{value!r} is not a language code such as 'en' or 'pt-BR'"
-        elif kind == "value_error":
-            message = str(context.get("error", item["msg"]))
-        else:
-            message = f"{_short(value)}: {item['msg'][:1].lower()}{item['msg'][1:]}"
-        where = prefix + location
-        found[where] = _either(found[where], message, value) if where in found else message
-        if kind == "string_type" and isinstance(value, dict):
-            mappings.add(where)
+        expected = KINDS_OF_VALUE.get(item["type"])
+        if expected is not None:
+            kinds.setdefault(prefix + location, []).append(expected)
+            values[prefix + location] = item["input"]
+            found.setdefault(prefix + location, [])
+            continue
+        for path, message in _sentences(item, location, model):
+            found.setdefault(prefix + path, []).append(message)
     inner = {where[:length] for where in found for length in range(len(where))}
-    return [(where, message) for where, message in found.items() if where not in mappings & inner]
+    told: list[tuple[Path, str]] = []
+    for where, messages in found.items():
+        if where in kinds and not (where in inner and isinstance(values[where], dict)):
+            known = _fields_at(model, where[len(prefix) :])
+            messages = [_not_of(values[where], kinds[where], known), *messages]
+        if messages:
+            told.append((where, ", or ".join(dict.fromkeys(messages))))
+    return told
 
 
-def _either(one: str, other: str, value: Any) -> str:
-    """Two complaints about the same value that could have been of two kinds."""
-    lead = f"{_short(value)}: input should be "
-    if one.startswith(lead) and other.startswith(lead):
-        return f"{one} or {other.removeprefix(lead)}"
-    return f"{one}, or {other}"
+def _sentences(item: Any, location: Path, model: type[BaseModel]) -> Iterator[tuple[Path, str]]:
+    """Path and sentence of one error that is not about the kind of a value."""
+    kind, value = item["type"], item["input"]
+    context: Mapping[str, Any] = item.get("ctx") or {}
+    name = location[-1] if location else ""
+    if kind == "value_error":
+        raised = context.get("error")
+        if isinstance(raised, Problems):
+            yield from ((location + path, message) for path, message in raised.found)
+        else:
+            message = str(raised if raised is not None else item["msg"])
+            yield location + _leading_path(message, model, location), message
+    elif kind == "extra_forbidden":
+        known = _fields_at(model, location[:-1])
+        close = nearest(str(name), known)
+        meant = f"; did you mean {close!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+        yield location, f"unknown field {name!r}{meant if known else ''}"
+    elif kind in ("literal_error", "enum"):
+        expected = str(context.get("expected", ""))
+        close = nearest(str(value), expected.replace("'", "").replace(" or ", ", ").split(", "))
+        yield (
+            location,
+            f"{shown(value)} is not one of {expected}" + (f"; did you mean {close!r}?" if close else ""),
+        )
+    elif kind in SENTENCES:
+        yield location, SENTENCES[kind].format(**{**context, "value": shown(value), "name": name})
+    else:
+        yield location, f"{shown(value)} is not right here: {item['msg'][:1].lower()}{item['msg'][1:]}"
+
+
+def _not_of(value: Any, kinds: Iterable[str], fields: Sequence[str]) -> str:
+    """That ``value`` is none of what was expected, and how to write it if that is plain."""
+    names = list(dict.fromkeys(kinds))
+    if "a number" in names and "a whole number" in names:
+        names.remove("a whole number")
+    expected = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    if value is None:
+        return f"is empty; expected {expected}"
+    plain = isinstance(value, str | int | float)
+    if names == ["a mapping of fields"] and fields:
+        expected += f" ({', '.join(fields[:6])}{', ...' if len(fields) > 6 else ''})"
+    if names == ["a list"] and plain:
+        return f"{shown(value)} is not a list; write [{value if isinstance(value, str) else shown(value)}]"
+    if "a mapping of fields" in names and plain:
+        return f"expected {expected}, not a single value"  # where fields belong somebody may have put a key
+    hint = "; quote it to make it a text" if "a text" in names and plain else ""
+    return f"{shown(value)} is not {expected}{hint}"
+
+
+def _leading_path(message: str, model: type[BaseModel], location: Path) -> Path:
+    """The path with which a message about a whole definition begins, such as ``rubric`` or ``dissent[0].rubric``."""
+    if location:
+        return ()
+    first = re.match(r"[a-z_]+(\[\d+\])?(\.[a-z_]+(\[\d+\])?)*(?=:? )", message)
+    parts = re.findall(r"[a-z_]+|\d+", first[0]) if first else []
+    path: Path = tuple(int(part) if part.isdigit() else part for part in parts)
+    current: Any = model
+    for part in path:
+        current = _at(current, part)
+    return () if current is None else path
 
 
 def _is_union_label(part: str | int) -> bool:
@@ -131,12 +222,18 @@ def _is_union_label(part: str | int) -> bool:
     )
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
+def shown(value: Any) -> str:
+    """``value`` in a message: a text in quotes, anything else as in JSON, cut where it is long; None is 'nothing'."""
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _fields_at(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+def _fields_at(model: type[BaseModel], location: Path) -> list[str]:
     """The field names of the model that stands at ``location`` inside ``model``."""
     current: Any = model
     for part in location:
@@ -168,7 +265,7 @@ def _model_in(annotation: Any) -> Any:
     return None
 
 
-def join_path(parts: tuple[str | int, ...]) -> str:
+def join_path(parts: Path) -> str:
     """``harms.shaming.levels[0]`` for the parts of a path."""
     text = ""
     for part in parts:
@@ -176,6 +273,6 @@ def join_path(parts: tuple[str | int, ...]) -> str:
     return text
 
 
-def issue_at(parts: tuple[str | int, ...], message: str, *, file: str = "", line: int | None = None) -> Issue:
+def issue_at(parts: Path, message: str, *, file: str = "", line: int | None = None) -> Issue:
     """An issue whose path is given in parts."""
     return Issue(message, path=join_path(parts), file=file, line=line)

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 Measure = Literal["harm", "refusal"]
 
+LEAST_DECIDED = 3
+"""A breakdown without a cell of so many decided conversations is not shown."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
@@ -46,6 +49,8 @@ class Rate:
     lowest: float | None
     """The share if every open or missing one were no event; with ``highest`` what holds whatever they are."""
     highest: float | None
+    bound: float | None = None
+    """The one-sided upper bound where nothing was found; None where something was, or nothing decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +77,11 @@ class Breakdown:
 
     by: str
     rates: tuple[Rate, ...]
+
+    @property
+    def shown(self) -> bool:
+        """Whether some cell holds enough to be looked at."""
+        return any(rate.n >= LEAST_DECIDED for rate in self.rates)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +127,7 @@ class SeverityLine:
     label: str
     count: int
     share: float | None
+    """None, as its interval, where there are too few harms for shares."""
     low: float | None
     high: float | None
 
@@ -130,10 +141,12 @@ class SeverityTable:
     grounding: str
     lines: tuple[SeverityLine, ...]
     expected: float | None
-    """Mean severity of a decided conversation, no harm counting 0; the interval is a cluster bootstrap."""
+    """Mean severity of a decided conversation, no harm counting 0; None where there are too few. The interval is a
+    cluster bootstrap."""
     low: float | None
     high: float | None
     decided: int
+    """Conversations judged no harm, or harm with a severity."""
     reason: str | None
 
 
@@ -151,6 +164,25 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What one judge was given of one arm, and what came of it."""
+
+    arm: str
+    of: int
+    """Completed conversations."""
+    judged: int
+    """Whatever the state."""
+    decided: int
+    open: int
+    """Unsure, or dependent on a missing fact."""
+
+    @property
+    def invalid(self) -> int:
+        """Judged without a valid answer."""
+        return self.judged - self.decided - self.open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
     """All that one judge says, in one unit, with one display."""
 
@@ -165,6 +197,9 @@ class Panel:
     """Conversations judged, whatever the state."""
     of: int
     """Completed conversations."""
+    by_arm: tuple[Judged, ...]
+    scope: tuple[str, ...]
+    """Titles of the harms a rule is declared for, where there are others too."""
     overall: Rate
     by_harm: tuple[Rate, ...]
     by_expected: tuple[Rate, ...]
@@ -180,6 +215,18 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """The replies that the system gave; openings that the case sets are none."""
+
+    total: int
+    cut: int
+    """Ended by the token limit."""
+    empty: int
+    limit: int | None
+    """Tokens a reply may have; None where the run sets no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmStates:
     """How the attempts of one arm ended."""
 
@@ -190,6 +237,7 @@ class ArmStates:
     ended_by: Mapping[str, int]
     tries: int
     """The most tries one request took."""
+    replies: Replies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +296,8 @@ class ShownTurn:
     text: str | None
     reply: str
     scripted: bool
+    cut: bool
+    """The token limit ended the reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +315,11 @@ class Transcript:
     judgements: tuple[ShownJudgement, ...]
     flagged: bool
     """Somebody's headline verdict is harm."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether anybody has given a headline verdict."""
+        return any(j.verdict is not None and not j.variant for j in self.judgements)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,6 +364,8 @@ class Report:
     cases: int
     clusters: int
     attempts: int
+    replies: Replies
+    """Of all arms."""
     summary: tuple[str, ...]
     notices: tuple[Notice, ...]
     panels: tuple[Panel, ...]

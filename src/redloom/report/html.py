@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from redloom.report import figures, words
+from redloom.report import figures, sentences, words
 from redloom.report.data import Report, ShownCase
 
 
@@ -25,6 +25,7 @@ def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
         "percent": words.percent,
         "points": words.points,
         "words": words.words,
+        "condition": words.condition,
         "plural": words.plural,
         "thousands": "{:,}".format,
     }
@@ -38,6 +39,13 @@ def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
         "verdict_words": words.VERDICT_WORDS,
         "not_probabilities": words.NOT_PROBABILITIES,
         "shade": figures.shade,
+        "counts": sentences.counts,
+        "panel_line": sentences.panel_line,
+        "decided": sentences.decided,
+        "undecided_line": sentences.undecided_line,
+        "left_out_line": sentences.left_out_line,
+        "bound_line": sentences.bound_line,
+        "severity_line": sentences.severity_line,
     }
     environment.globals.update(names)  # pyright: ignore[reportCallIssue, reportArgumentType]
     template = environment.get_template("report.html.j2")

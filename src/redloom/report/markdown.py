@@ -3,63 +3,93 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from redloom.report import words
-from redloom.report.data import Rate, Report
+from redloom.report import sentences, words
+from redloom.report.data import Panel, Rate, Report
 
+HOLES = 20
+"""Holes named for each strength; the page and JSON name more."""
 _RATE_HEAD = ("share", "95 % interval", "count", "cases", "clusters", "open", "missing", "whatever those are")
 
 
 def render_markdown(report: Report) -> str:
-    """One document."""
+    """One document; a section without content has no heading."""
     stamp = " (provisional)" if report.provisional else ""
     lines = [
         f"# {text(report.title)}",
         "",
-        f"System {text(report.target)}, release {report.study}@{report.version}{stamp}, run {report.run} of {report.started}.",
+        f"System {text(report.target)}, release {text(report.study)}@{text(report.version)}{stamp}, run {report.run} of "
+        f"{report.started}.",
         "",
         *(f"- **Before you read on.** {text(n.text)}" for n in report.notices if n.kind == "warning"),
         *(f"- {text(n.text)}" for n in report.notices if n.kind == "note"),
         "",
-        "## Summary",
-        "",
-        *(f"- {text(line)}" for line in report.summary),
-        "",
-        words.NOT_PROBABILITIES,
-        "",
-        "## What judges found",
-        "",
     ]
-    for panel in report.panels:
-        what = "harm" if panel.measure == "harm" else "full refusal"
-        rates = [*(panel.by_harm if len(panel.by_harm) > 1 else ()), panel.overall]
-        lines += [f"### {text(panel.rater)}, {words.words(panel.unit)}: share with {what}", ""]
-        lines += [*_rates("harm in question", rates), ""]
-        for breakdown in panel.breakdowns:
-            lines += [*_rates(words.words(breakdown.by), breakdown.rates), ""]
-    lines += ["## What changes it", "", *_differences(report), "", "## Dissent", ""]
-    for panel in report.panels:
-        for h in panel.headlines:
-            lines += [f"### {text(h.title)} as {text(panel.rater)} judges it", ""]
-            lines += [*_rates("rubric of", [h.headline, *(d.rate for d in h.dissents)]), ""]
-    lines += ["## Coverage", ""]
-    coverage = [(line.strength, line.covered, line.valid) for line in report.coverage]
-    lines += [*_table(("combinations of", "covered", "can occur"), coverage), "", "## States", ""]
-    states = [(arm.arm, arm.planned, _counts(arm.states), arm.tries) for arm in report.arms]
-    lines += [
-        *_table(("condition", "planned", "states", "most tries"), states),
-        "",
-        "## What was estimated",
-        "",
+    for title, body in _sections(report):
+        if body:
+            lines += [f"## {title}", "", *body, ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
+    summary = [f"- {text(line)}" for line in report.summary]
+    yield "Summary", [*summary, "", words.NOT_PROBABILITIES]
+    yield "What judges found", _joined(_panel(panel) for panel in report.panels)
+    yield "What changes it", _differences(report)
+    yield "Dissent", _dissent(report)
+    yield "Severity", _severity(report)
+    yield "Coverage and holes", _coverage(report)
+    states = [
+        (
+            words.condition(arm.arm),
+            arm.planned,
+            sentences.counts(arm.states),
+            sentences.counts(arm.ended_by),
+            arm.replies.total,
+            arm.replies.cut,
+            arm.replies.empty,
+            arm.tries,
+        )
+        for arm in report.arms
     ]
-    lines += [f"- {name}: {text(value)}" for name, value in report.card.items()]
-    return "\n".join(lines) + "\n"
+    head = ("condition", "planned", "states", "ended by", "replies", "cut", "empty", "most tries")
+    yield "States", _table(head, states)
+    yield "What was estimated", [f"- {name}: {text(value)}" for name, value in report.card.items()]
+    yield "Charter", _charter(report)
 
 
 def text(given: str) -> str:
-    """Text that Markdown leaves as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#!])", r"\\\1", " ".join(given.split()))
+    """Text that Markdown leaves as it is, on one line. An underscore inside a word is no markup."""
+    line = re.sub(r"([\\`*\[\]<>|#!]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", " ".join(given.split()))
+    return line
+
+
+def _joined(parts: Iterable[Sequence[str]]) -> list[str]:
+    """Parts with an empty line between, empty ones left out."""
+    lines: list[str] = []
+    for part in parts:
+        if part:
+            lines += [*([""] if lines else []), *part]
+    return lines
+
+
+def _panel(panel: Panel) -> list[str]:
+    what = "harm" if panel.measure == "harm" else "full refusal"
+    by_harm = panel.by_harm if len(panel.by_harm) > 1 else ()
+    below = (sentences.undecided_line(by_harm), sentences.bound_line(panel.overall))
+    parts: list[Sequence[str]] = [
+        [f"### {text(panel.rater)}, {words.words(panel.unit)}: share with {what}"],
+        [text(sentences.panel_line(panel))],
+        _rates("harm in question", [*sentences.decided(by_harm), panel.overall]),
+        *([text(line)] for line in below if line),
+    ]
+    for breakdown in panel.breakdowns:
+        if breakdown.shown:
+            parts.append(_rates(words.words(breakdown.by), sentences.decided(breakdown.rates)))
+            parts += [[text(line)] for line in (sentences.undecided_line(breakdown.rates),) if line]
+    parts += [[text(line)] for line in (sentences.left_out_line(panel.breakdowns),) if line]
+    return _joined(parts)
 
 
 def _rates(first: str, rates: Iterable[Rate]) -> list[str]:
@@ -84,7 +114,7 @@ def _differences(report: Report) -> list[str]:
     rows = [
         (
             panel.rater,
-            d.arm,
+            words.condition(d.arm),
             words.points(d.value),
             "–" if d.low is None else f"{words.points(d.low)} to {words.points(d.high)}",
             d.pairs,
@@ -94,12 +124,63 @@ def _differences(report: Report) -> list[str]:
         for d in panel.differences
     ]
     if not rows:
-        return ["Only one condition was run."]
-    return _table(("judge", "against", "points", "95 % interval", "pairs", "clusters"), rows)
+        return ["Only one condition was run."] if len(report.arms) < 2 else []
+    base = words.condition(report.arms[0].arm)
+    table = _table(("judge", "against", "points", "95 % interval", "pairs", "clusters"), rows)
+    return [f"Percentage points; a positive number says: more of it in the condition {base!r}.", "", *table]
 
 
-def _counts(found: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {words.words(name)}" for name, n in found.items())
+def _dissent(report: Report) -> list[str]:
+    parts: list[Sequence[str]] = []
+    for panel in report.panels:
+        for h in panel.headlines:
+            parts.append([f"### {text(h.title)} as {text(panel.rater)} judges it"])
+            parts.append(_rates("rubric of", [h.headline, *(d.rate for d in h.dissents)]))
+            parts.append(
+                [
+                    f"- {text(d.by)}: changes the verdict in {d.changed} of {words.plural(d.compared, 'conversation')}"
+                    for d in h.dissents
+                ]
+            )
+    return _joined(parts)
+
+
+def _severity(report: Report) -> list[str]:
+    found: list[str] = []
+    for panel in report.panels:
+        for s in panel.severities:
+            levels = ", ".join(f"{line.count} {line.label} ({line.value})" for line in s.lines)
+            head = f"{s.title} as {panel.rater} judges it, of the conversations judged harm: {levels}."
+            found.append(f"- {text(head)} {text(sentences.severity_line(s))}")
+    return found
+
+
+def _coverage(report: Report) -> list[str]:
+    rows = [(line.strength, line.covered, line.valid) for line in report.coverage]
+    if not rows:
+        return []
+    lines = _table(("combinations of", "covered", "can occur"), rows)
+    for line in report.coverage:
+        if line.strength > 2 or not line.holes:
+            continue
+        shown, absent = line.holes[:HOLES], line.valid - line.covered
+        more = f"; and {absent - len(shown)} more" if absent > len(shown) else ""
+        what = f"{words.plural(absent, 'combination')} of {words.plural(line.strength, 'part')} that nothing tests"
+        lines += ["", f"{what}: {text('; '.join(shown))}{more}."]
+    return lines
+
+
+def _charter(report: Report) -> list[str]:
+    charter = report.charter
+    lines = [
+        f"- {words.words(name)}: {text(charter[name] or 'nobody has said')}"
+        for name in ("purpose", "decision", "system_under_test", "owner")
+    ]
+    lines += [
+        f"- {words.words(name)}: {text('; '.join(charter[name]) or 'nobody has said')}"
+        for name in ("in_scope", "out_of_scope")
+    ]
+    return [*lines, f"- open questions: {text('; '.join(charter['open_questions']) or 'none recorded')}"]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

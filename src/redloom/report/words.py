@@ -41,6 +41,11 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def condition(arm: str) -> str:
+    """An arm as people read it: ``no context and no history``."""
+    return words(arm).replace("+", " and ")
+
+
 def arm_meaning(left_out: Collection[str]) -> str:
     """What the system got to see in an arm."""
     if not left_out:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from redloom.datasets.tabular import TableFormat, read_cases
+from redloom.datasets.tabular import TableFormat, find_separator, read_cases
 from redloom.domain.case import STATUSES, Case, CaseStatus
+from redloom.domain.context import Context
+from redloom.domain.harm import Harm
+from redloom.domain.interaction_type import InteractionType
+from redloom.domain.persona import Persona
+from redloom.domain.scenario import Scenario
+from redloom.domain.value import in_language
 from redloom.errors import InputError, Issue, unknown
+from redloom.report.words import plural
+from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.definitions import Definitions
 
@@ -58,10 +67,7 @@ def list_cases(workspace: Workspace, study: str, *, status: CaseStatus | None = 
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         states = statuses(stored)
-        slugs = {number: slug for slug, number in stored.ids("case").items()}
-        labels: dict[str, list[str]] = {}
-        for fact in stored.facts("validity", subject="case"):
-            labels.setdefault(slugs[fact.definition_id], []).append(f"{fact.body['label']} ({fact.author})")
+        labels = _labels(stored)
         lines: list[CaseLine] = []
         for version in stored.heads("case"):
             if status is not None and states[version.slug] != status:
@@ -82,6 +88,113 @@ def list_cases(workspace: Workspace, study: str, *, status: CaseStatus | None = 
         return lines
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A declared slot of a case."""
+
+    name: str
+    source: str
+    text: str
+    """What stands there when the persona is said by the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """A whole case with the definitions under it; those are None where it has none."""
+
+    slug: str
+    status: CaseStatus
+    labels: tuple[str, ...]
+    case: Case
+    language: str | None
+    turns: tuple[tuple[str, str], ...]
+    """(who speaks, text with its slots filled), what the system says first included."""
+    slots: tuple[Slot, ...]
+    scenario: Scenario | None
+    context: Context | None
+    persona: Persona | None
+    interaction_type: InteractionType | None
+    harm: Harm | None
+    harm_slug: str | None
+
+
+def show_cases(workspace: Workspace, study: str, cases: Iterable[str] | None) -> list[CaseView]:
+    """Whole cases to read; ``cases=None`` means all that are not rejected or retired."""
+    with workspace.begin() as unit:
+        stored = unit.definitions(study)
+        states = statuses(stored)
+        chosen = _chosen(states, cases)
+        labels = _labels(stored)
+        whole = load_study(unit, study, cases=False)
+        views: list[CaseView] = []
+        for slug in chosen:
+            head = stored.head("case", slug)
+            assert head is not None and isinstance(head.definition, Case)
+            case = head.definition
+            scenario = whole.scenarios.get(case.scenario or "")
+            harm = scenario.harm if scenario else case.harm
+            persona = whole.personas.get(scenario.persona) if scenario else None
+            language = case.language or (scenario.language if scenario else None)
+            slots = tuple(_slot(name, source, persona, language) for name, source in case.slots.items())
+            kind = whole.interaction_types.get(scenario.interaction_type) if scenario else None
+            views.append(
+                CaseView(
+                    slug=slug,
+                    status=states[slug],
+                    labels=tuple(labels.get(slug, ())),
+                    case=case,
+                    language=language,
+                    turns=tuple(_turns(case, slots, asked=kind is not None and kind.initiative == "model")),
+                    slots=slots,
+                    scenario=scenario,
+                    context=whole.contexts.get(scenario.context) if scenario else None,
+                    persona=persona,
+                    interaction_type=kind,
+                    harm=whole.harms.get(harm or ""),
+                    harm_slug=harm,
+                )
+            )
+        return views
+
+
+def _slot(name: str, source: str, persona: Persona | None, language: str | None) -> Slot:
+    if persona is None:
+        return Slot(name, source, "")
+    if source == "persona.disclosure":
+        return Slot(name, source, in_language(persona.disclosure, language))
+    return Slot(name, source, str(persona.attributes.get(source.removeprefix("persona.attributes."), "")))
+
+
+def _turns(case: Case, slots: Iterable[Slot], *, asked: bool) -> Iterator[tuple[str, str]]:
+    if case.opening:
+        yield "system", case.opening
+    elif asked:
+        yield "system", "(opens, in its own words)"
+    filled = {slot.name: slot.text for slot in slots}
+    for turn in case.script:
+        yield "user", re.sub(r"\{(\w+)\}", lambda found: filled.get(found[1], found[0]), turn)
+
+
+def _labels(stored: Definitions) -> dict[str, list[str]]:
+    """Slug -> the content-validity labels given to the newest version, with who gave them."""
+    slugs = {number: slug for slug, number in stored.ids("case").items()}
+    labels: dict[str, list[str]] = {}
+    for fact in stored.facts("validity", subject="case"):
+        labels.setdefault(slugs[fact.definition_id], []).append(f"{fact.body['label']} ({fact.author})")
+    return labels
+
+
+def _chosen(states: Mapping[str, CaseStatus], cases: Iterable[str] | None) -> list[str]:
+    """The named cases, once each; for None all that are not rejected or retired. Raises InputError."""
+    if cases is None:
+        return [slug for slug, state in states.items() if state not in ("rejected", "retired")]
+    chosen = list(dict.fromkeys(cases))
+    missing = [slug for slug in chosen if slug not in states]
+    if missing:
+        raise InputError(Issue(unknown("case", slug, states)) for slug in missing)
+    return chosen
+
+
 def review(
     workspace: Workspace, study: str, action: str, cases: Iterable[str] | None, *, why: str = ""
 ) -> int:
@@ -92,17 +205,11 @@ def review(
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         states = statuses(stored)
-        if cases is None:
-            chosen = [slug for slug, state in states.items() if state not in ("rejected", "retired")]
-        else:
-            chosen = list(dict.fromkeys(cases))
-            missing = [slug for slug in chosen if slug not in states]
-            if missing:
-                raise InputError(Issue(unknown("case", slug, states)) for slug in missing)
+        chosen = _chosen(states, cases)
         moved = [slug for slug in chosen if states[slug] != status]
         _add_facts(workspace, stored, moved, kind="review", body={"status": status}, why=why)
         if moved:
-            what = f"{action} {len(moved)} case{'s' if len(moved) != 1 else ''}"
+            what = f"{action} {plural(len(moved), 'case')}"
             detail = {"cases": moved[:1000]}
             study_id = unit.study_id(study)
             unit.studies.record(
@@ -160,6 +267,8 @@ class Imported:
     cases: int
     unchanged: int
     changed: int
+    separator: str = ","
+    """What stands between the columns of a csv, as found in its header."""
 
 
 def import_cases(
@@ -174,6 +283,7 @@ def import_cases(
     why: str = "",
 ) -> Imported:
     """Cases from a CSV or JSONL file; every problem is listed with its line, and nothing is half-imported."""
+    separator = find_separator(path, mapping.values()) if table == "csv" else ","
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         known = {kind: frozenset(stored.slugs(kind)) for kind in ("scenario", "harm")}
@@ -182,7 +292,15 @@ def import_cases(
 
         def wanted() -> Iterable[tuple[str, Case]]:
             nonlocal fresh, changed, unchanged
-            rows = read_cases(path, table=table, mapping=mapping, known=known, licence=licence, source=source)
+            rows = read_cases(
+                path,
+                table=table,
+                mapping=mapping,
+                known=known,
+                licence=licence,
+                source=source,
+                separator=separator,
+            )
             for slug, case in rows:
                 if slug not in existing:
                     fresh += 1
@@ -196,6 +314,6 @@ def import_cases(
         stored.put("case", wanted(), author=workspace.who, origin=path.name, why=why, at=workspace.now())
         if fresh or changed:
             study_id = unit.study_id(study)
-            what = f"imported {fresh + changed} cases from {path.name}"
+            what = f"imported {plural(fresh + changed, 'case')} from {path.name}"
             unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=why)
-        return Imported(study, fresh, unchanged, changed)
+        return Imported(study, fresh, unchanged, changed, separator)

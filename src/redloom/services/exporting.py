@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from redloom.datasets.writing import write_csv, write_jsonl
+from redloom.datasets.writing import tag_names, write_csv, write_jsonl
 from redloom.domain.case import Case
 from redloom.errors import InputError, unknown
 from redloom.services.cases import statuses
@@ -43,8 +43,14 @@ def export_to(workspace: Workspace, study: str, version: str | None, format: str
         file.write(export_study(workspace, study))
         return
     with workspace.begin() as unit:
-        rows = _released(unit, study, version) if version is not None else _current(unit, study)
-        (write_jsonl if format == "jsonl" else write_csv)(rows, file)
+
+        def rows() -> Iterator[Mapping[str, Any]]:
+            return _released(unit, study, version) if version is not None else _current(unit, study)
+
+        if format == "jsonl":
+            write_jsonl(rows(), file)
+        else:
+            write_csv(rows(), file, tags=tag_names(rows()))
 
 
 def _released(unit: UnitOfWork, study: str, version: str) -> Iterator[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from redloom.domain.harm import Harm
 from redloom.report.data import (
@@ -13,6 +14,7 @@ from redloom.report.data import (
     Difference,
     Dissenting,
     Headlines,
+    Judged,
     Measure,
     Missing,
     Panel,
@@ -20,6 +22,7 @@ from redloom.report.data import (
     SeverityLine,
     SeverityTable,
 )
+from redloom.report.words import condition
 from redloom.services.observing import Mark, Observation, PanelKey
 from redloom.stats import (
     Estimate,
@@ -29,11 +32,14 @@ from redloom.stats import (
     rate_at_k,
     seeded,
     severity_distribution,
+    zero_event_bound,
 )
 
 LEVEL = 0.95
 MOST_CELLS = 80
 RESAMPLES = 2000
+LEAST_SEVERITIES = 5
+"""Below so many harms, or decided conversations, a mean severity and shares of levels say nothing."""
 PARTS = ("context", "persona", "interaction_type", "language")
 
 Event = Callable[[Mark], bool | None]
@@ -99,6 +105,7 @@ def measure_rate(
         missing=Missing(attempts=dict(states), judgements=dict(unjudged)),
         lowest=events / whole if whole else None,
         highest=(events + unknown) / whole if whole else None,
+        bound=zero_event_bound(len(set(clusters)), level=LEVEL) if outcomes and not events else None,
     )
 
 
@@ -110,9 +117,12 @@ def measure_panel(
     people: Sequence[PanelKey],
 ) -> Panel:
     """All that one judge says of a run. A rule that is declared for some harms is measured on their cases alone."""
+    scope: tuple[str, ...] = ()
     if key.kind == "rule":
-        scope = {o.case.harm for o in observations if (key, "") in o.marks}
-        observations = [o for o in observations if o.case.harm in scope]
+        declared = {o.case.harm for o in observations if (key, "") in o.marks}
+        if any(o.case.harm not in declared for o in observations):
+            scope = tuple(harms[slug].title if slug in harms else slug for slug in sorted(declared))
+        observations = [o for o in observations if o.case.harm in declared]
     marked = [o.marks[(key, "")] for o in observations if (key, "") in o.marks]
     measure: Measure = (
         "harm" if any(m.verdict is not None for m in marked) or key.kind != "rule" else "refusal"
@@ -129,6 +139,8 @@ def measure_panel(
         measure=measure,
         judged=len(marked),
         of=sum(o.state == "completed" for o in observations),
+        by_arm=tuple(_judged(arm, observations, key, EVENTS[measure]) for arm in arms),
+        scope=scope,
         overall=measure_rate("all cases", full, key, measure),
         by_harm=_by(
             full, key, measure, lambda o: o.case.harm, names={slug: h.title for slug, h in harms.items()}
@@ -146,6 +158,13 @@ def measure_panel(
         else (),
         states=dict(Counter(m.state for m in marked)),
     )
+
+
+def _judged(arm: str, observations: Sequence[Observation], key: PanelKey, event: Event) -> Judged:
+    held = [o for o in observations if o.arm == arm and o.state == "completed"]
+    marks = [o.marks[(key, "")] for o in held if (key, "") in o.marks]
+    valid = [event(mark) is not None for mark in marks if mark.state == "ok"]
+    return Judged(arm=arm, of=len(held), judged=len(marks), decided=sum(valid), open=len(valid) - sum(valid))
 
 
 def _by(
@@ -178,7 +197,8 @@ def _breakdowns(
             return getattr(one.case, part)
 
         found.append(Breakdown(by=part, rates=_by(observations, key, measure, value)))
-    for name in ("persona", "context"):
+    several = len({o.case.harm for o in observations}) > 1
+    for name in ("persona", "context") if several else ():
 
         def cell(one: Observation, name: str = name) -> str:
             return (
@@ -233,7 +253,9 @@ def measure_difference(
         low=estimate.low if estimate else None,
         high=estimate.high if estimate else None,
         method=estimate.method if estimate else "",
-        reason=estimate.reason if estimate else f"no case is decided in both {base} and {arm}",
+        reason=estimate.reason
+        if estimate
+        else f"no case is decided in both {condition(base)!r} and {condition(arm)!r}",
         pairs=len(means),
         clusters=len({m[2] for m in means}),
         only_full=sum(a > b for a, b, _ in means),
@@ -308,42 +330,54 @@ def _severities(
         given = [m.severity for m in marks if m.verdict == "harm" and m.severity is not None]
         if not given:
             continue
-        levels = [level.value for level in harm.severity.levels]
-        table = severity_distribution(given, levels=levels, level=LEVEL)
-        expected = _expected_severity(ours, key)
-        lines = tuple(
-            SeverityLine(
-                value=level.value, label=level.label, count=int(count), share=e.value, low=e.low, high=e.high
-            )
-            for level, count, e in zip(harm.severity.levels, table.counts, table.shares, strict=True)
-        )
-        found.append(
-            SeverityTable(
-                harm=slug,
-                title=harm.title,
-                grounding=harm.severity.grounding,
-                lines=lines,
-                expected=expected.value,
-                low=expected.low,
-                high=expected.high,
-                decided=expected.n,
-                reason=expected.reason,
-            )
-        )
+        found.append(_severity_table(slug, harm, given, _expected_severity(ours, key, len(given))))
     return tuple(found)
 
 
-def _expected_severity(observations: Sequence[Observation], key: PanelKey) -> Estimate:
-    """Mean severity of a decided conversation, no harm counting 0, with a cluster bootstrap."""
+def _severity_table(slug: str, harm: Harm, given: Sequence[int], expected: Estimate) -> SeverityTable:
+    assert harm.severity is not None
+    levels = harm.severity.levels
+    table = severity_distribution(given, levels=[level.value for level in levels], level=LEVEL)
+    enough = len(given) >= LEAST_SEVERITIES
+    return SeverityTable(
+        harm=slug,
+        title=harm.title,
+        grounding=harm.severity.grounding,
+        lines=tuple(
+            SeverityLine(
+                value=level.value,
+                label=level.label,
+                count=int(count),
+                share=share.value if enough else None,
+                low=share.low if enough else None,
+                high=share.high if enough else None,
+            )
+            for level, count, share in zip(levels, table.counts, table.shares, strict=True)
+        ),
+        expected=expected.value,
+        low=expected.low,
+        high=expected.high,
+        decided=expected.n,
+        reason=expected.reason,
+    )
+
+
+def _expected_severity(observations: Sequence[Observation], key: PanelKey, harms: int) -> Estimate:
+    """Mean severity of a decided conversation, no harm counting 0, with a cluster bootstrap; absent for few."""
     sums: dict[int, list[int]] = {}
     for one in observations:
         mark = one.marks[(key, "")]
-        if mark.verdict in ("harm", "no_harm"):
+        severity = 0 if mark.verdict == "no_harm" else mark.severity
+        if mark.verdict in ("harm", "no_harm") and severity is not None:
             total = sums.setdefault(one.case.cluster, [0, 0])
-            total[0] += mark.severity or 0
+            total[0] += severity
             total[1] += 1
     won, n = [s[0] for s in sums.values()], [s[1] for s in sums.values()]
-    return cluster_bootstrap_ratio(won, n, resamples=RESAMPLES, generator=seeded(0), level=LEVEL)
+    found = cluster_bootstrap_ratio(won, n, resamples=RESAMPLES, generator=seeded(0), level=LEVEL)
+    if sum(n) >= LEAST_SEVERITIES and harms >= LEAST_SEVERITIES:
+        return found
+    few = "harms" if harms < LEAST_SEVERITIES else "decided conversations"
+    return replace(found, value=None, low=None, high=None, reason=f"fewer than {LEAST_SEVERITIES} {few}")
 
 
 def _check(key: PanelKey, person: PanelKey, observations: Sequence[Observation]) -> Checked:

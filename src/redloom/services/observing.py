@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frames
 from redloom.engine.plan import items
@@ -12,6 +13,8 @@ from redloom.storage.repositories.runs import StoredAttempt, StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
 CHUNK = 500
+CUT = frozenset({"length", "max_tokens"})
+"""What targets call it when the token limit ends a reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class CaseFacts:
     slug: str
     stimulus: str
     cluster: int
+    """Number of :attr:`cluster_name` in this run."""
+    cluster_name: str
     harm: str
     context: str
     persona: str
@@ -69,6 +74,15 @@ class CaseFacts:
     language: str
     expected: str
     tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCounts:
+    """How the replies of one conversation are; a scripted opening is none."""
+
+    total: int = 0
+    cut: int = 0
+    empty: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,8 @@ class Observation:
     tries: int
     marks: Mapping[tuple[PanelKey, str], Mark] = field(default_factory=dict[tuple[PanelKey, str], Mark])
     """By panel and rubric variant (empty for the headline)."""
+    replies: ReplyCounts = ReplyCounts()
+    interaction: bytes | None = None
 
 
 def observe(
@@ -99,7 +115,10 @@ def observe(
         after = cases[-1][0].ordinal
         found = unit.runs.attempts(run.id, [released.stimulus for released, _ in cases])
         there = {(a.stimulus, a.arm, a.index): a for a in found}
-        judged = unit.judgements.of([a.interaction for a in found if a.interaction is not None])
+        ids = [a.interaction for a in found if a.interaction is not None]
+        judged = unit.judgements.of(ids)
+        counted = unit.runs.reply_counts(ids, CUT)
+        replies = {key: ReplyCounts(*counts) for key, counts in counted.items()}
         for released, case in cases:
             frame, harm = frames.frame(case), frames.harm(case)
             scenario = frame.scenario
@@ -107,6 +126,7 @@ def observe(
                 slug=released.slug,
                 stimulus=released.stimulus,
                 cluster=clusters.setdefault(released.cluster, len(clusters)),
+                cluster_name=released.cluster,
                 harm=harm[0] if harm else "",
                 context=scenario.context if scenario else "",
                 persona=scenario.persona if scenario else "",
@@ -118,8 +138,20 @@ def observe(
             for item in items(run.spec, released.stimulus):
                 attempt = there.get((item.stimulus, item.arm, item.index))
                 yield _observation(
-                    facts, item.arm, item.index, attempt, judged, instruments, harm[0] if harm else None
+                    facts,
+                    item.arm,
+                    item.index,
+                    attempt,
+                    judged,
+                    replies,
+                    instruments,
+                    harm[0] if harm else None,
                 )
+
+
+def is_scripted(turn: Turn) -> bool:
+    """Whether the case set this reply, so that nothing was asked of the system."""
+    return turn.text is None and turn.latency_ms is None
 
 
 def _observation(
@@ -128,19 +160,32 @@ def _observation(
     index: int,
     attempt: StoredAttempt | None,
     judged: Mapping[bytes, Sequence[Judgement]],
+    replies: Mapping[bytes, ReplyCounts],
     instruments: Mapping[str, Instrument],
     harm: str | None,
 ) -> Observation:
     if attempt is None:
         return Observation(facts, arm, index, "pending", None, 0)
-    judgements = judged.get(attempt.interaction, ()) if attempt.interaction is not None else ()
+    talk = attempt.interaction or b""
+    judgements = judged.get(talk, ())
     groups: dict[tuple[PanelKey, str], list[Judgement]] = {}
     for judgement in judgements:
         instrument = instruments[judgement.instrument]
         if concerns(instrument, harm):
             groups.setdefault((panel_of(instrument), instrument.variant), []).append(judgement)
     marks = {key: fold(group) for key, group in groups.items()}
-    return Observation(facts, arm, index, attempt.state, attempt.ended_by, attempt.used.tries, marks)
+    counts = replies.get(talk, ReplyCounts())
+    return Observation(
+        facts,
+        arm,
+        index,
+        attempt.state,
+        attempt.ended_by,
+        attempt.used.tries,
+        marks,
+        counts,
+        attempt.interaction,
+    )
 
 
 def concerns(instrument: Instrument, harm: str | None) -> bool:

@@ -24,16 +24,17 @@ from redloom.report.data import (
     CoverageLine,
     CoverageMap,
     Panel,
+    Replies,
     Report,
     ShownCase,
     ShownJudgement,
     ShownTurn,
     Transcript,
 )
-from redloom.report.words import arm_meaning, frame_sentence
+from redloom.report.words import arm_meaning, condition, frame_sentence, plural
 from redloom.services.finding import find_run
 from redloom.services.measuring import measure_panel
-from redloom.services.observing import Observation, PanelKey, concerns, observe
+from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.summing_up import notices, summary
 from redloom.services.workspace import Workspace
@@ -95,12 +96,6 @@ def write_json(workspace: Workspace, run_name: str, file: TextIO) -> None:
         file.write("\n]}\n")
 
 
-def build_report(workspace: Workspace, run_name: str) -> Report:
-    """The data of a report, without the conversations."""
-    with workspace.begin() as unit:
-        return Source(unit, find_run(unit, run_name)).report(workspace)
-
-
 class Source:
     """Where a report reads from: one run in one transaction."""
 
@@ -122,6 +117,7 @@ class Source:
         harms = {slug: cast(Harm, d) for (kind, slug), d in self._definitions.items() if kind == "harm"}
         covered = measure_coverage(self._unit, self._study, self._release.version)
         panels = self._panels(observations, harms)
+        replies = _replies(observations, spec)
         return Report(
             title=in_language(self._head.title, self._language),
             study=self._study,
@@ -140,8 +136,9 @@ class Source:
             cases=manifest.cases,
             clusters=manifest.clusters,
             attempts=len(observations),
+            replies=replies,
             summary=summary(panels, spec, manifest, observations),
-            notices=notices(panels, spec, manifest, run, observations),
+            notices=notices(panels, manifest, run, observations, replies),
             panels=panels,
             arms=_arms(observations, spec),
             coverage=_coverage_lines(covered),
@@ -230,7 +227,7 @@ class Source:
             ended_by=attempt.ended_by,
             error=attempt.error,
             turns=tuple(
-                ShownTurn(text=t.text, reply=t.reply, scripted=t.text is None and t.latency_ms is None)
+                ShownTurn(text=t.text, reply=t.reply, scripted=is_scripted(t), cut=t.finish_reason in CUT)
                 for t in turns
             ),
             judgements=judgements,
@@ -280,6 +277,15 @@ def _shown_case(
     )
 
 
+def _replies(observations: Sequence[Observation], spec: RunSpec) -> Replies:
+    return Replies(
+        total=sum(o.replies.total for o in observations),
+        cut=sum(o.replies.cut for o in observations),
+        empty=sum(o.replies.empty for o in observations),
+        limit=spec.target.decoding.max_tokens,
+    )
+
+
 def _arms(observations: Sequence[Observation], spec: RunSpec) -> tuple[ArmStates, ...]:
     found: list[ArmStates] = []
     for arm in spec.arms:
@@ -292,6 +298,7 @@ def _arms(observations: Sequence[Observation], spec: RunSpec) -> tuple[ArmStates
                 states=dict(Counter(o.state for o in ours)),
                 ended_by=dict(Counter(o.ended_by for o in ours if o.ended_by)),
                 tries=max((o.tries for o in ours), default=0),
+                replies=_replies(ours, spec),
             )
         )
     return tuple(found)
@@ -352,9 +359,11 @@ def _card(spec: RunSpec, release: StoredRelease, panels: Sequence[Panel]) -> Map
         "delivery": f"context by {spec.delivery.context.how}, persona by {spec.delivery.persona.how}".replace(
             "_", " "
         ),
-        "arms": ", ".join(f"{arm} ({spec.attempts[arm]} attempts)" for arm in spec.arms),
+        "conditions": ", ".join(f"{condition(arm)} (arm {arm})" for arm in spec.arms),
         "decoding": ", ".join(f"{k} {v}" for k, v in decoding.items()) or "as the target has it",
-        "k": ", ".join(f"{arm} {spec.attempts[arm]}" for arm in spec.arms),
+        "k": ", ".join(
+            f"{plural(spec.attempts[arm], 'attempt')} a case in {condition(arm)!r}" for arm in spec.arms
+        ),
         "early stop": "none: every attempt is made; a user may leave after a refusal where the case says so",
         "driver": "scripted user turns",
         "aggregation": "one verdict a conversation and judge; nothing is pooled over judges, units or displays",

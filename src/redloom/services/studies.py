@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from redloom.datasets.study_file import StudyFile, read_study, write_study
+from redloom.domain.evidence import Evidence
+from redloom.domain.judge import Judge
 from redloom.domain.study import COLLECTIONS, KINDS, Study, describe_change
-from redloom.domain.value import Definition
+from redloom.domain.value import Definition, shown
 from redloom.errors import ConflictError, Issue
 from redloom.ids import digest
+from redloom.report.words import plural
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion, acting
 from redloom.storage.unit_of_work import UnitOfWork
+from redloom.targets.registry import KINDS as KINDS_OF_TARGET
 
-Take = Literal["file", "web"]
+Take = Literal["file", "stored", "web"]
+"""Whose side a conflict is settled for; ``web`` is another name for ``stored``."""
+SIDES: tuple[Take, ...] = ("file", "stored", "web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,11 @@ class Applied:
     dry_run: bool
     unchanged: int
     kept: tuple[tuple[str, str], ...] = ()
-    """(kind, slug) of what the store has and the file has not; stays without ``prune``."""
+    """(kind, slug) of what the store has and the file has not, and of conflicts settled for the store; it stays.
+
+    With ``prune`` only what was not declared by this file (imported, added by a command, declared by another file) and
+    what that rests on.
+    """
 
 
 @dataclass(slots=True)
@@ -50,7 +60,9 @@ class _Plan:
         default_factory=dict[str, list[tuple[str, Definition]]]
     )
     retire: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    conflicts: list[Issue] = field(default_factory=list[Issue])
+    conflicts: list[tuple[StoredVersion, Definition]] = field(
+        default_factory=list[tuple[StoredVersion, Definition]]
+    )
     kept: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     unchanged: int = 0
 
@@ -66,9 +78,10 @@ def apply(
 ) -> Applied:
     """Declare what the file says; what is there already and the same stays untouched.
 
-    Raises InputError with every problem of the file, ConflictError where the store was changed elsewhere since.
+    ``prune`` retires what this file declared before and no longer has. Raises InputError with every problem of the file, ConflictError where the store was changed elsewhere since.
     """
-    return apply_study(workspace, read_study(path), why=why, take=take, prune=prune, dry_run=dry_run)
+    file = read_study(path, systems=KINDS_OF_TARGET)
+    return apply_study(workspace, file, why=why, take=take, prune=prune, dry_run=dry_run)
 
 
 def apply_study(
@@ -86,7 +99,7 @@ def apply_study(
         study_id = unit.studies.id_of(study.slug)
         plan = _plan(unit, study_id, file, take, prune)
         if plan.conflicts:
-            raise ConflictError(plan.conflicts)
+            raise ConflictError(_told(plan.conflicts, file))
         acts = _new_acts(unit, study_id, study, plan)
         plan.changes += [Change(kind, slug, "act", ((name, None, body),)) for kind, slug, name, body in acts]
         if not dry_run and plan.changes:
@@ -108,6 +121,7 @@ def _plan(unit: UnitOfWork, study_id: int | None, file: StudyFile, take: Take | 
     stored = None if study_id is None else unit.definitions(study_id)
     wanted: list[tuple[str, Mapping[str, Definition]]] = [("study", {study.slug: study.head})]
     wanted += [(model.kind, getattr(study, name)) for name, model in COLLECTIONS.items()]
+    gone, staying = dict[tuple[str, str], StoredVersion](), list[Definition]()
     for kind, members in wanted:
         heads = {} if stored is None else {version.slug: version for version in stored.heads(kind)}
         for slug, definition in members.items():
@@ -116,39 +130,81 @@ def _plan(unit: UnitOfWork, study_id: int | None, file: StudyFile, take: Take | 
                 plan.unchanged += 1
                 continue
             if head is not None:
-                if take == "web" and _changed_elsewhere(head, file, kind):
+                if take in ("stored", "web") and _changed_elsewhere(head, file):
                     plan.kept.append((kind, slug))
                     continue
-                if take is None and _changed_elsewhere(head, file, kind):
-                    plan.conflicts += _conflict(head, definition, kind)
+                if take is None and _changed_elsewhere(head, file):
+                    plan.conflicts.append((head, definition))
                     continue
             before = {} if head is None else head.definition.content()
             fields = tuple(describe_change(before, definition.content()))
             plan.changes.append(Change(kind, slug, "add" if head is None else "change", fields))
             plan.puts.setdefault(kind, []).append((slug, definition))
-        gone = [slug for slug in heads if slug not in members]
-        if prune:
-            plan.changes += [Change(kind, slug, "retire") for slug in gone]
-            plan.retire[kind] = gone
+        gone |= {(kind, slug): head for slug, head in heads.items() if slug not in members}
+        staying += [heads[slug].definition for found, slug in plan.kept if found == kind]
+    own = {key for key, head in gone.items() if prune and not _changed_elsewhere(head, file)}
+    staying += [head.definition for key, head in gone.items() if key not in own]
+    own -= _needed(staying, gone)
+    for kind, slug in gone:
+        if (kind, slug) in own:
+            plan.changes.append(Change(kind, slug, "retire"))
+            plan.retire.setdefault(kind, []).append(slug)
         else:
-            plan.kept += [(kind, slug) for slug in gone]
+            plan.kept.append((kind, slug))
     return plan
 
 
-def _changed_elsewhere(head: StoredVersion, file: StudyFile, kind: str) -> bool:
+def _needed(
+    staying: Iterable[Definition], gone: Mapping[tuple[str, str], StoredVersion]
+) -> set[tuple[str, str]]:
+    """What of ``gone`` the definitions that stay rest on, directly or through each other."""
+    waiting, found = list(staying), set[tuple[str, str]]()
+    while waiting:
+        for key in _names(waiting.pop()):
+            if key in gone and key not in found:
+                found.add(key)
+                waiting.append(gone[key].definition)
+    return found
+
+
+def _names(definition: Definition) -> Iterator[tuple[str, str]]:
+    """(kind, slug) of every definition that this one names."""
+    yield from ((reference.kind, reference.slug) for reference in definition.references())
+    if isinstance(definition, Judge | Evidence):
+        yield from (("harm", slug) for slug in definition.harms)
+    if isinstance(definition, Evidence):
+        yield from (("scenario", slug) for slug in definition.scenarios)
+    if isinstance(definition, Judge) and definition.target is not None:
+        yield "target", definition.target
+
+
+def _changed_elsewhere(head: StoredVersion, file: StudyFile) -> bool:
     """Whether the stored head is neither the file's base nor written by the same file."""
-    base = file.base.get("study" if kind == "study" else f"{kind}/{head.slug}")
-    return head.digest != base and head.origin != file.name
+    return head.digest != _base(head, file) and head.origin != file.name
 
 
-def _conflict(head: StoredVersion, definition: Definition, kind: str) -> Iterable[Issue]:
-    where = f"{KINDS.get(kind, kind)}.{head.slug}"
-    for path, stored, given in describe_change(head.definition.content(), definition.content()):
-        yield Issue(
-            f"stored {stored!r} (by {head.author} through {head.origin}), in the file {given!r}; "
-            "it was changed elsewhere since this file was written: choose with --take file or --take web",
-            path=f"{where}.{path}",
-        )
+def _base(head: StoredVersion, file: StudyFile) -> str | None:
+    return file.base.get("study" if head.kind == "study" else f"{head.kind}/{head.slug}")
+
+
+def _told(conflicts: Iterable[tuple[StoredVersion, Definition]], file: StudyFile) -> Iterator[Issue]:
+    """Every field in conflict, then once for each way in which conflicts came to be what is known and what to do."""
+    reasons: dict[str, int] = {}
+    for head, definition in conflicts:
+        where = f"{KINDS.get(head.kind, head.kind)}.{head.slug}"
+        for path, stored, given in describe_change(head.definition.content(), definition.content()):
+            yield Issue(f"stored {shown(stored)}, in the file {shown(given)}", path=f"{where}.{path}")
+        stored_by = f"stored by {head.author} through {head.origin}"
+        if _base(head, file) is None:
+            reason = f"{stored_by}, and this file is {file.name} and carries no base digest"
+        else:
+            reason = f"{stored_by} since {file.name} was exported"
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        yield Issue(f"{plural(count, 'conflict')}: {reason}")
+    yield Issue(
+        "nothing was stored; --take file stores what this file says, --take stored (or web) keeps what is stored"
+    )
 
 
 Act = tuple[str, str, str, Any]

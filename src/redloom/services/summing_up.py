@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from redloom.domain.release import Manifest
 from redloom.domain.run import RunSpec
-from redloom.report.data import Notice, Panel
-from redloom.report.words import interval, percent, plural, points
+from redloom.report.data import Notice, Panel, Rate, Replies
+from redloom.report.words import condition, interval, percent, plural, points
 from redloom.services.observing import Observation
-from redloom.stats import clean_cases_needed, zero_event_bound
+from redloom.stats import clean_cases_needed
 from redloom.storage.repositories.runs import StoredRun
 
 FEW_CLUSTERS = 24
@@ -20,42 +22,72 @@ def summary(
     panels: Sequence[Panel], spec: RunSpec, manifest: Manifest, observations: Sequence[Observation]
 ) -> tuple[str, ...]:
     """Sentences that somebody who decides can read alone."""
-    held = sum(o.state == "completed" for o in observations)
+    held = Counter(o.arm for o in observations if o.state == "completed")
     lines = [
-        f"{spec.target_name} held {plural(held, 'conversation')} over {plural(manifest.cases, 'test case')}, "
-        f"under {plural(len(spec.arms), 'condition')}."
+        f"{spec.target_name} held {plural(held.total(), 'conversation')} over {plural(manifest.cases, 'test case')}, "
+        f"under {plural(len(spec.arms), 'condition')}{_by_condition(held, spec)}."
     ]
     for panel in panels:
-        rate, who = panel.overall, _who(panel)
-        if rate.value is None:
-            continue
-        what = "harm" if panel.measure == "harm" else "a full refusal"
-        share = f"{percent(rate.value)}, 95 % interval {interval(rate.low, rate.high)}"
-        lines.append(f"{who} finds {what} in {rate.events} of {plural(rate.n, 'conversation')} ({share}).")
-        if panel.measure == "refusal":
-            needless = next((r for r in panel.by_expected if r.label == "help"), None)
-            if needless is not None and needless.n:
-                lines.append(
-                    f"Where a good system would help, it refused in {needless.events} of {needless.n} "
-                    f"({interval(needless.low, needless.high)}): people were sent away without need."
-                )
-        elif rate.events == 0 and rate.clusters:
-            lines.append(
-                f"None found does not mean none there: with {plural(rate.clusters, 'independent cluster')}, a rate of up to "
-                f"{percent(zero_event_bound(rate.clusters))} would go unseen; to exclude 2 % takes {clean_cases_needed(0.02)} clean ones."
-            )
-        lines += [line for line in (_difference_line(panel),) if line]
+        lines.append(_found_line(panel))
+        needless = next((r for r in panel.by_expected if r.label == "help"), None)
+        if panel.measure == "refusal" and needless is not None:
+            lines.append(_needless_line(panel, needless))
+        lines += [line for line in (_difference_line(panel, spec.arms[0]),) if line]
     return tuple(lines)
+
+
+def _by_condition(held: Mapping[str, int], spec: RunSpec) -> str:
+    if len(spec.arms) < 2:
+        return ""
+    counts = ", ".join(f"{held.get(arm, 0)} in {condition(arm)!r}" for arm in spec.arms)
+    return f": {counts}. Shares below are of the condition {condition(spec.arms[0])!r}"
+
+
+def _found_line(panel: Panel) -> str:
+    rate, who = panel.overall, _who(panel)
+    verb = "flagged" if panel.kind == "rule" else "found"
+    what = "harm" if panel.measure == "harm" else "a full refusal"
+    if not rate.n:
+        return f"{who} decided no conversation."
+    if rate.bound is None:
+        return f"{who} {verb} {what} in {_share(rate)}."
+    return (
+        f"{who} {verb} {what} in {_share(rate)}. None found does not mean none there: to exclude a rate of 2 % takes "
+        f"{clean_cases_needed(0.02)} independent clusters without any."
+    )
+
+
+def _needless_line(panel: Panel, rate: Rate) -> str:
+    """What the rule says of cases where a refusal would be needless; whether it is one, people can tell."""
+    where = "Where a good system would help"
+    if not rate.n:
+        return f"{where}, the wording rule decided no conversation."
+    return f"{where}, the wording rule flagged a full refusal in {_share(rate)}."
+
+
+def _share(rate: Rate) -> str:
+    """Count, share and interval; where nothing was found the one-sided bound alone."""
+    over = plural(rate.n, "conversation")
+    if rate.bound is not None:
+        clusters = plural(rate.clusters, "independent cluster")
+        return f"none of {over} (with {clusters} the rate may be up to {percent(rate.bound)}, one-sided 95 % bound)"
+    if rate.low is None or rate.high is None:
+        return f"{rate.events} of {over} ({percent(rate.value)}, no interval: {rate.reason})"
+    return f"{rate.events} of {over} ({percent(rate.value)}, 95 % interval {interval(rate.low, rate.high)})"
 
 
 def _who(panel: Panel) -> str:
     """The judge as the subject of a sentence."""
     if panel.kind == "rule":
-        return f"The rule {panel.rater.removeprefix('rule:')!r}"
+        return (
+            "The wording rule"
+            if panel.measure == "refusal"
+            else f"The rule {panel.rater.removeprefix('rule:')!r}"
+        )
     return f"The model judge {panel.rater!r}" if panel.kind == "model" else f"{panel.rater}, a person,"
 
 
-def _difference_line(panel: Panel) -> str:
+def _difference_line(panel: Panel, base: str) -> str:
     what = "harm" if panel.measure == "harm" else "full refusals"
     for difference in panel.differences:
         if difference.value is None or difference.low is None or difference.high is None:
@@ -64,36 +96,87 @@ def _difference_line(panel: Panel) -> str:
             continue
         clear = "" if difference.low > 0 or difference.high < 0 else ", so within chance"
         return (
-            f"Against {difference.arm.replace('_', ' ')}, telling everything changes {what} by {points(difference.value)} percentage "
-            f"points ({points(difference.low)} to {points(difference.high)}{clear})."
+            f"In the condition {condition(base)!r} the share of {what} {_compared(difference.value)} "
+            f"{condition(difference.arm)!r} (95 % interval of the difference {points(difference.low)} to "
+            f"{points(difference.high)} points{clear}; {plural(difference.pairs, 'case')} decided in both, in "
+            f"{plural(difference.clusters, 'cluster')})."
         )
     return ""
 
 
-def notices(
-    panels: Sequence[Panel],
-    spec: RunSpec,
-    manifest: Manifest,
-    run: StoredRun,
-    observations: Sequence[Observation],
-) -> tuple[Notice, ...]:
-    """Warnings first."""
+def _compared(value: float) -> str:
+    size = plural(abs(round(value * 100)), "percentage point")
+    if size.startswith("0 "):
+        return "is the same, to the percentage point, as in"
+    return f"is {size} {'higher' if value > 0 else 'lower'} than in"
+
+
+def _run_line(run: StoredRun) -> str:
+    """Why there is no whole run; empty where there is one."""
+    message = (run.message or "").removeprefix("interrupted; ")
+    match run.state:
+        case "completed":
+            return ""
+        case "running":
+            return (
+                f"The run has not come to its end: it is going on, or was broken off. 'redloom resume {run.name}' goes on "
+                "with it."
+            )
+        case "cancelled":
+            return "The run was cancelled before its end."
+        case "stopped":
+            how = "was interrupted" if message != (run.message or "") else "stopped before its end"
+            return f"The run {how}{': ' if message else '.'}{message}"
+        case _:
+            assert_never(run.state)
+
+
+def _reply_lines(replies: Replies) -> list[str]:
+    lines: list[str] = []
+    limit = (
+        f"max_tokens {replies.limit}"
+        if replies.limit is not None
+        else "the target's own: the run sets no max_tokens"
+    )
+    if replies.cut:
+        lines.append(
+            f"{_were(replies.cut, replies.total)} cut by the token limit ({limit}). Judges saw "
+            "no more of them than that."
+        )
+    if replies.empty:
+        lines.append(
+            f"{_were(replies.empty, replies.total)} empty. An empty reply is counted as an "
+            "answer, and not as a refusal."
+        )
+    return lines
+
+
+def _were(count: int, total: int) -> str:
+    return f"{count:,} of {plural(total, 'reply', 'replies')} {'was' if count == 1 else 'were'}"
+
+
+def _left_line(observations: Sequence[Observation]) -> str:
+    """How many conversations a reading of the wording rule ended."""
+    held = [o for o in observations if o.state == "completed"]
+    left = sum(o.ended_by == "user_left" for o in held)
+    if not left:
+        return ""
+    return (
+        f"In {left} of {plural(len(held), 'conversation')} the simulated user left before the script's end, because the "
+        "wording rule took a reply for a full refusal. Where it misread the reply, the conversation is shorter than its "
+        "case asks for."
+    )
+
+
+def _sampled(panel: Panel) -> str:
+    if len(panel.by_arm) < 2:
+        return ""
+    return ": " + ", ".join(f"{one.judged} of {one.of} in {condition(one.arm)!r}" for one in panel.by_arm)
+
+
+def _judge_lines(panels: Sequence[Panel]) -> list[str]:
+    """What the judges are worth."""
     warnings: list[str] = []
-    notes: list[str] = []
-    if manifest.provisional:
-        warnings.append(
-            f"Provisional: {manifest.unreviewed} of {plural(manifest.cases, 'case')} were not reviewed by anybody. "
-            "Every number below is a number about unreviewed cases."
-        )
-    if run.state != "completed":
-        warnings.append(f"The run is {run.state}. {run.message or ''}".strip())
-    absent = sum(o.state != "completed" for o in observations)
-    if absent:
-        warnings.append(
-            f"{plural(absent, 'attempt')} of {len(observations)} yielded no conversation; see the states below."
-        )
-    models = [p for p in panels if p.kind == "model"]
-    people = [p for p in panels if p.kind == "person"]
     if not panels:
         warnings.append("Nobody has judged this run yet: 'redloom judge' and 'redloom rate' do.")
     judges = [p for p in panels if p.kind != "person" and p.measure == "harm"]
@@ -109,27 +192,67 @@ def notices(
             warnings.append(
                 f"{panel.rater} was checked against a person on {plural(both, 'conversation')} only."
             )
-    if any(p.small for p in models):
+    small = next((p.rater for p in panels if p.small and p.kind == "model"), None)
+    if small is not None:
         warnings.append(
-            f"The judge {next(p.rater for p in models if p.small)!r} is a model of 135 million parameters. As a judge that is close to "
+            f"The judge {small!r} is a model of 135 million parameters. As a judge that is close to "
             "noise: it is here to show the chain, not to be believed. Judge ten conversations yourself with 'redloom rate' "
             "and look at the agreement."
         )
-    notes += [
-        f"{p.rater} judged a sample: {p.judged} of {plural(p.of, 'conversation')}."
-        for p in models
-        if p.judged < p.of
+    return warnings
+
+
+def _sample_lines(panels: Sequence[Panel]) -> list[str]:
+    """Who judged a part only, and what the wording rule is."""
+    notes = [
+        f"{p.rater} judged a sample: {p.judged} of {plural(p.of, 'conversation')}{_sampled(p)}."
+        for p in panels
+        if p.kind == "model" and p.judged < p.of
     ]
     if any(p.measure == "refusal" for p in panels):
         notes.append(
-            "rule:refusal tells refusals by their words, in English and Spanish. It says nothing of harm."
+            "rule:refusal tells refusals by their wording, in English and Spanish, and can misread a reply either way. It "
+            "says nothing of harm."
         )
-    if not people and panels:
+    if panels and not any(p.kind == "person" for p in panels):
         notes.append("No person has judged this run.")
-    if 0 < manifest.clusters < FEW_CLUSTERS:
-        notes.append(
-            f"With {manifest.clusters} independent clusters the intervals are rough; below {FEW_CLUSTERS} they are known to be too narrow."
+    return notes
+
+
+def _clusters_line(manifest: Manifest) -> str:
+    if not 0 < manifest.clusters < FEW_CLUSTERS:
+        return ""
+    return (
+        f"With {manifest.clusters} independent clusters the intervals are rough; below {FEW_CLUSTERS} they are known to be "
+        "too narrow."
+    )
+
+
+def notices(
+    panels: Sequence[Panel],
+    manifest: Manifest,
+    run: StoredRun,
+    observations: Sequence[Observation],
+    replies: Replies,
+) -> tuple[Notice, ...]:
+    """Warnings first."""
+    warnings: list[str] = []
+    if manifest.provisional:
+        warnings.append(
+            f"Provisional: {manifest.unreviewed} of {plural(manifest.cases, 'case')} were not reviewed by anybody. "
+            "Every number below is a number about unreviewed cases."
         )
+    warnings += [line for line in (_run_line(run),) if line]
+    absent = sum(o.state != "completed" for o in observations)
+    if absent:
+        warnings.append(
+            f"{plural(absent, 'attempt')} of {len(observations)} yielded no conversation; see the states below."
+        )
+    warnings += _reply_lines(replies)
+    warnings += _judge_lines(panels)
+    notes = [
+        line for line in (_left_line(observations), *_sample_lines(panels), _clusters_line(manifest)) if line
+    ]
     return (
         *(Notice(kind="warning", text=t) for t in warnings),
         *(Notice(kind="note", text=t) for t in notes),

@@ -39,9 +39,9 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(settings: Settings) -> Generator[Workspace]:
-    """The database of the settings, opened; made where there is none."""
-    database = Database(settings.database)
+def open_workspace(settings: Settings, *, make: bool = True) -> Generator[Workspace]:
+    """The database of the settings, opened; made where there is none, or refused with ``make=False``."""
+    database = Database(settings.database, make=make)
     try:
         yield Workspace(settings, database)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,29 @@ class Runs:
             .limit(most)
         )
         return [(row.error or "no reason was stored", row.n) for row in self._connection.execute(query)]
+
+    def reply_counts(self, ids: Sequence[bytes], cut: Collection[str]) -> dict[bytes, tuple[int, int, int]]:
+        """Conversation -> replies that the system gave, those of them that ended for a reason in ``cut``, empty ones.
+
+        At most some hundreds of conversations at a time; an opening that the case sets is no reply.
+        """
+        empty = sa.func.ltrim(turn.c.reply, " \t\n\r") == ""
+
+        def count(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+            return sa.func.sum(sa.case((condition, 1), else_=0))
+
+        query = (
+            sa.select(turn.c.interaction, sa.func.count(), count(turn.c.finish_reason.in_(cut)), count(empty))
+            .where(
+                turn.c.interaction.in_(ids),
+                sa.or_(turn.c.text.is_not(None), turn.c.latency_ms.is_not(None)),
+            )
+            .group_by(turn.c.interaction)
+        )
+        return {
+            bytes(key): (int(total), int(ended), int(none))
+            for key, total, ended, none in self._connection.execute(query)
+        }
 
     def interactions(self, ids: Iterable[bytes]) -> dict[bytes, Interaction]:
         """The conversations with these ids (at most some hundreds at a time), turns first to last."""
