@@ -6,6 +6,7 @@
     ├── InputError            something given is wrong; carries every problem found, nothing was done
     │   ├── UnknownNameError  a study, run, release, target ... that is not there
     │   └── ConflictError     the file and the stored study were both changed
+    ├── DiffersError          runs differ in more than was declared to vary; nothing was compared
     ├── SetupError            this machine lacks something; the message says how to get it
     ├── StoreError            the database failed; a run stops and can be resumed
     ├── BudgetSpentError      a declared budget is used up; the run stops and can be resumed
@@ -17,7 +18,7 @@
         ├── MalformedError    an answer that is not of the declared form
         └── RejectedError     wrong key, wrong model, wrong request: another try changes nothing
 
-Exit statuses are told by the class: ``InputError``, ``SetupError`` and ``RejectedError`` are 2,
+Exit statuses are told by the class: ``DiffersError`` is 1, ``InputError``, ``SetupError`` and ``RejectedError`` are 2,
 ``StoreError``, ``StoppedError`` and ``BudgetSpentError`` are 3 (stopped, resumable).
 """
 
@@ -72,6 +73,10 @@ class UnknownNameError(InputError):
 
 class ConflictError(InputError):
     """The file and the stored study were both changed since the file was written."""
+
+
+class DiffersError(RedloomError):
+    """Runs differ in more than was declared to vary; the message names every field."""
 
 
 class SetupError(RedloomError):

@@ -98,9 +98,29 @@ def test_from_nothing_to_a_verified_release(run: Run, tmp_path: Path) -> None:
 
 def test_a_starter_is_not_written_over(run: Run) -> None:
     run("init", "desk")
-    again = run("init", "desk")
+    again = run("init", "desk", "--template", "bank")
     assert (again.status, again.out) == (2, "")
     assert again.err.splitlines()[0] == "redloom: desk/study.yaml: is there already; nothing was written"
+
+
+@pytest.mark.parametrize(
+    ("directory", "way"),
+    [("desk", "cd desk, "), ("my desk/here", "cd 'my desk/here', "), (".", ""), ("../{here}", "")],
+)
+def test_what_comes_next_is_told_from_where_one_stands(
+    run: Run, tmp_path: Path, directory: str, way: str
+) -> None:
+    done = run("init", directory.format(here=tmp_path.name), "--template", "bank")
+    assert done.status == 0
+    assert done.err == f"Next: {way}read study.yaml, then 'redloom apply study.yaml'\n"
+
+
+def test_an_unknown_template_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    done = run("init", "desk", "--template", "banc")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == "redloom: no template named 'banc'; did you mean 'bank'?\n"
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_tampered_release_fails_its_check(run: Run, study: str, database: Path) -> None:

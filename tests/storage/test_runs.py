@@ -99,6 +99,8 @@ def test_runs_are_found_by_the_beginning_of_their_name(workspace: Workspace, two
         assert [run.name for run in unit.runs.find("aaa1")] == ["aaa1"]
         assert [run.name for run in unit.runs.find("aaa")] == ["aaa2", "aaa1"]
         assert [run.name for run in unit.runs.find("last")] == ["aaa2"]
+        assert [run.name for run in unit.runs.find("last~1")] == ["aaa1"]
+        assert unit.runs.find("last~2") == unit.runs.find("last~x") == []
         for nothing in ("b", "%", "a_a", "AAA\\"):
             assert unit.runs.find(nothing) == []
 

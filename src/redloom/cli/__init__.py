@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import typer
 
-from redloom.cli import create, database, define, evaluate, report
+from redloom.cli import compare, create, database, define, doctor, evaluate, models, report
 from redloom.cli.output import visible
-from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError
+from redloom.errors import BudgetSpentError, DiffersError, RedloomError, StoppedError, StoreError
 
 app = typer.Typer(
     name="redloom",
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (define, create, evaluate, report, database):
+for module in (define, create, evaluate, models, report, compare, database, doctor):
     module.register(app)
 
 STOPPED = (StoreError, StoppedError, BudgetSpentError)
@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=_database_first(given), prog_name="redloom")
     except RedloomError as error:
         print(f"redloom: {visible(str(error))}", file=sys.stderr)
-        raise SystemExit(3 if isinstance(error, STOPPED) else 2) from None
+        status = 1 if isinstance(error, DiffersError) else 3 if isinstance(error, STOPPED) else 2
+        raise SystemExit(status) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -32,16 +33,24 @@ def register(app: typer.Typer) -> None:
 
 def init(
     directory: Annotated[Path, typer.Argument(help="Folder to write to; made where it is missing.")],
+    template: Annotated[
+        str,
+        typer.Option("--template", help="starter (one harm, three cases) or bank (six cases, incidents)."),
+    ] = "starter",
 ) -> None:
-    """Write a starter study: study.yaml with comments, .gitignore, a CI example.
+    """Write a study to start from: study.yaml with comments, .gitignore, a CI example.
 
     Example: redloom init repair-desk
     """
     from redloom.services.starter import write_starter
 
-    for path in write_starter(directory):
+    for path in write_starter(directory, template=template):
         print(path)
-    note(f"Next: read {directory / 'study.yaml'}, then 'redloom apply {directory / 'study.yaml'}'")
+    there = directory.resolve() == Path.cwd()
+    note(
+        f"Next: {'' if there else f'cd {shlex.quote(str(directory))}, '}read study.yaml, "
+        "then 'redloom apply study.yaml'"
+    )
 
 
 def apply(

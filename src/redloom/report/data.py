@@ -272,6 +272,20 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownDecision:
+    """What the owner decided on this run, on which numbers."""
+
+    decision: str
+    owner: str
+    recorded_by: str
+    at: str
+    retest: str | None
+    why: str
+    on: tuple[str, ...]
+    """The headline of every judge at that time, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownJudgement:
     """A judgement beside its conversation."""
 
@@ -368,6 +382,7 @@ class Report:
     """Of all arms."""
     summary: tuple[str, ...]
     notices: tuple[Notice, ...]
+    decisions: tuple[ShownDecision, ...]
     panels: tuple[Panel, ...]
     arms: tuple[ArmStates, ...]
     coverage: tuple[CoverageLine, ...]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from redloom.report import sentences, words
-from redloom.report.data import Panel, Rate, Report
+from redloom.report.data import Panel, Rate, Report, ShownDecision
 
 HOLES = 20
 """Holes named for each strength; the page and JSON name more."""
@@ -32,9 +32,17 @@ def render_markdown(report: Report) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def _decision(one: ShownDecision) -> str:
+    retest = f"; test again by {one.retest}" if one.retest else ""
+    why = f": {text(one.why)}" if one.why else ""
+    on = f" On: {text('; '.join(one.on))}." if one.on else ""
+    return f"- **{one.decision.capitalize()}**, {text(one.owner)}, {one.at}{retest}{why}.{on}"
+
+
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     summary = [f"- {text(line)}" for line in report.summary]
     yield "Summary", [*summary, "", words.NOT_PROBABILITIES]
+    yield "What was decided", [_decision(one) for one in reversed(report.decisions)]
     yield "What judges found", _joined(_panel(panel) for panel in report.panels)
     yield "What changes it", _differences(report)
     yield "Dissent", _dissent(report)

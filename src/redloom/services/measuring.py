@@ -109,6 +109,14 @@ def measure_rate(
     )
 
 
+def measure_of(key: PanelKey, observations: Iterable[Observation]) -> Measure:
+    """What a judge is measured by: harm, but refusals for a rule that says nothing of harm."""
+    if key.kind != "rule":
+        return "harm"
+    marks = (one.marks.get((key, "")) for one in observations)
+    return "harm" if any(mark is not None and mark.verdict is not None for mark in marks) else "refusal"
+
+
 def measure_panel(
     key: PanelKey,
     observations: Sequence[Observation],
@@ -124,9 +132,7 @@ def measure_panel(
             scope = tuple(harms[slug].title if slug in harms else slug for slug in sorted(declared))
         observations = [o for o in observations if o.case.harm in declared]
     marked = [o.marks[(key, "")] for o in observations if (key, "") in o.marks]
-    measure: Measure = (
-        "harm" if any(m.verdict is not None for m in marked) or key.kind != "rule" else "refusal"
-    )
+    measure = measure_of(key, observations)
     base = arms[0]
     full = [o for o in observations if o.arm == base]
     return Panel(

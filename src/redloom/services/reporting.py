@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from redloom.domain.arm import left_out
+from redloom.domain.decision import Decision
 from redloom.domain.harm import Harm
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frame, Frames
@@ -27,6 +28,7 @@ from redloom.report.data import (
     Replies,
     Report,
     ShownCase,
+    ShownDecision,
     ShownJudgement,
     ShownTurn,
     Transcript,
@@ -137,6 +139,7 @@ class Source:
             clusters=manifest.clusters,
             attempts=len(observations),
             replies=replies,
+            decisions=tuple(map(_shown_decision, self._unit.runs.decisions(run.id))),
             summary=summary(panels, spec, manifest, observations),
             notices=notices(panels, manifest, run, observations, replies),
             panels=panels,
@@ -385,3 +388,15 @@ def _harm(slug: str, harm: Harm, language: str) -> Mapping[str, Any]:
         "crosswalk": [c.model_dump(mode="json") for c in harm.crosswalk],
         "sources": list(harm.sources),
     }
+
+
+def _shown_decision(found: Decision) -> ShownDecision:
+    return ShownDecision(
+        decision=found.decision,
+        owner=found.owner,
+        recorded_by=found.recorded_by,
+        at=found.at.strftime("%Y-%m-%d %H:%M UTC"),
+        retest=found.retest.isoformat() if found.retest else None,
+        why=found.why,
+        on=tuple(f"{n.judge}: {n.measure} in {n.events} of {n.n}" for n in found.on),
+    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from redloom.errors import InputError, Issue
+from redloom.errors import InputError, Issue, unknown
 
+TEMPLATES = ("starter", "bank")
+"""The examples that a new study can be written from."""
 _IGNORE = "redloom.db\nredloom.db-*\nreport.html\n"
 _WORKFLOW = """\
 # Checks the study file on every push. Running it against a target needs a key: see the documentation.
@@ -30,10 +32,12 @@ def example(name: str) -> Path:
     return Path(str(files("redloom") / "examples" / name))
 
 
-def write_starter(directory: Path) -> list[Path]:
-    """Write the starter study into ``directory``; refuses where one of its files is there already."""
+def write_starter(directory: Path, *, template: str = TEMPLATES[0]) -> list[Path]:
+    """Write a study to start from into ``directory``; refuses where one of its files is there already."""
+    if template not in TEMPLATES:
+        raise InputError(unknown("template", template, TEMPLATES))
     contents = {
-        "study.yaml": (example("starter") / "study.yaml").read_text(encoding="utf-8"),
+        "study.yaml": (example(template) / "study.yaml").read_text(encoding="utf-8"),
         ".gitignore": _IGNORE,
         ".github/workflows/redloom.yml": _WORKFLOW,
     }

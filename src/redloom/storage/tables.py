@@ -193,6 +193,15 @@ turn = sa.Table(
     sqlite_with_rowid=False,
 )
 
+decision = sa.Table(
+    "decision",
+    metadata,
+    _reference("run_id", "run.id", key=True),
+    sa.Column("id", TimeOrdered, primary_key=True),
+    sa.Column("body", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 instrument = sa.Table(
     "instrument",
     metadata,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from redloom.domain.decision import Decision
 from redloom.domain.interaction import Interaction, Turn
 from redloom.domain.run import RunSpec, RunState, Used
-from redloom.storage.mapping import to_turn
+from redloom.storage.mapping import to_turn, to_value
 from redloom.storage.tables import attempt, interaction, run, turn
+from redloom.storage.tables import decision as decision_table
+
+
+_LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +82,12 @@ class Runs:
         return key[0]
 
     def find(self, name: str) -> list[StoredRun]:
-        """The runs whose name is or starts with ``name``, newest first; ``last`` is the newest."""
+        """The runs whose name is or starts with ``name``, newest first; ``last`` is the newest, ``last~1`` the one before."""
         query = sa.select(run).order_by(run.c.id.desc())
-        query = (
-            query.limit(1) if name == "last" else query.where(run.c.name.startswith(name, autoescape=True))
-        )
+        if back := _LAST.fullmatch(name):
+            query = query.limit(1).offset(int(back[1] or 0))
+        else:
+            query = query.where(run.c.name.startswith(name, autoescape=True))
         return [_stored(row) for row in self._connection.execute(query)]
 
     def all(self, study_id: int | None = None) -> list[StoredRun]:
@@ -105,6 +112,20 @@ class Runs:
     def attempts(self, run_id: int, stimuli: Sequence[str]) -> list[StoredAttempt]:
         """The attempts of these stimuli (at most some hundreds at a time)."""
         return [_attempt(row) for row in self._connection.execute(self._attempts(run_id, stimuli))]
+
+    def add_decision(self, run_id: int, *, id: bytes, decision: Decision) -> None:
+        """Store what was decided on a run."""
+        row = {"run_id": run_id, "id": id, "body": decision.model_dump(mode="json")}
+        self._connection.execute(decision_table.insert(), [row])
+
+    def decisions(self, run_id: int) -> list[Decision]:
+        """What was decided on a run, oldest first."""
+        query = (
+            sa.select(decision_table.c.body)
+            .where(decision_table.c.run_id == run_id)
+            .order_by(decision_table.c.id)
+        )
+        return [to_value(Decision, body, what="a decision") for body in self._connection.scalars(query)]
 
     def states(self, run_id: int) -> dict[str, dict[str, int]]:
         """Arm -> state -> how many attempts."""

@@ -1,0 +1,112 @@
+"""Files of a gate: its rules in YAML, the baseline it is measured against in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from redloom.datasets import yaml_text
+from redloom.domain.gate import GateRules
+from redloom.domain.value import Text, Value, issues_of
+from redloom.errors import InputError, Issue
+
+FORMAT = "redloom-gate-baseline/1"
+
+
+class BaselineRow(Value):
+    """What was found on one stimulus."""
+
+    case: Text
+    harm: str
+    cluster: Text
+    stimulus: Text
+    events: int
+    decided: int
+
+
+class Baseline(Value):
+    """A run's outcomes by stimulus, without a word of its conversations."""
+
+    format: Text = FORMAT
+    study: Text
+    run: Text
+    version: Text
+    target: Text
+    arm: Text
+    judge: Text
+    judge_digest: Text
+    """Of the judge with its version, unit and what it is shown."""
+    measure: Text
+    rubrics: dict[str, tuple[str, ...]]
+    """Harm -> digests of the rubrics used."""
+    outcomes: tuple[BaselineRow, ...]
+
+
+def read_rules(path: Path) -> GateRules:
+    """The rules in a YAML file; raises InputError with every problem and its line."""
+    try:
+        document = yaml_text.parse(path.read_text(encoding="utf-8"), file=path.name)
+    except OSError as error:
+        raise InputError(Issue(f"cannot be read: {error.strerror or error}", file=str(path))) from error
+    except UnicodeDecodeError as error:
+        raise InputError(Issue("is not UTF-8", file=str(path))) from error
+    if document.issues:
+        raise InputError(document.issues)
+    try:
+        return GateRules.model_validate({} if document.value is None else document.value)
+    except ValidationError as error:
+        raise InputError(_issues(error, GateRules, path, document.lines)) from error
+
+
+def checked_rules(given: Mapping[str, Any]) -> GateRules:
+    """Rules from plain values; raises InputError with every problem."""
+    try:
+        return GateRules.model_validate(given)
+    except ValidationError as error:
+        raise InputError(
+            Issue(message, path=".".join(map(str, where))) for where, message in issues_of(error, GateRules)
+        ) from error
+
+
+def read_baseline(path: Path) -> Baseline:
+    """A baseline that :func:`write_baseline` wrote; raises InputError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no JSON"
+        raise InputError(Issue(f"cannot be read as a baseline: {reason}", file=str(path))) from error
+    told = cast(dict[str, Any], found).get("format") if isinstance(found, dict) else None
+    if told != FORMAT:
+        raise InputError(
+            Issue(
+                f"is no baseline of this version: its format is {told!r}, expected {FORMAT!r}", file=str(path)
+            )
+        )
+    try:
+        return Baseline.model_validate(found)
+    except ValidationError as error:
+        raise InputError(_issues(error, Baseline, path)) from error
+
+
+def write_baseline(baseline: Baseline, path: Path) -> None:
+    """One line a stimulus, by case, so that a change of it reads well in a diff."""
+    document = baseline.model_dump(mode="json")
+    rows = document.pop("outcomes")
+    head = json.dumps(document, ensure_ascii=False, indent=2)[:-2]
+    lines = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows)
+    path.write_text(f'{head},\n  "outcomes": [\n{lines}\n  ]\n}}\n', encoding="utf-8")
+
+
+def _issues(
+    error: ValidationError,
+    model: type[Value],
+    path: Path,
+    lines: Mapping[tuple[str | int, ...], int] | None = None,
+) -> Iterable[Issue]:
+    for where, message in issues_of(error, model):
+        line = (lines or {}).get(where) or (lines or {}).get(where[:1])
+        yield Issue(message, path=".".join(map(str, where)), file=path.name, line=line)

@@ -1,0 +1,225 @@
+"""What a comparison of runs says, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redloom.report.data import Measure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """How a share moved between two sides, on the stimuli that both decided."""
+
+    value: float | None
+    """Share of the second less share of the first: above 0 is worse."""
+    low: float | None
+    high: float | None
+    level: float
+    method: str
+    reason: str | None
+    first: float | None
+    """Share of the first side, over the same stimuli."""
+    second: float | None
+    pairs: int
+    clusters: int
+    worse: int
+    """Stimuli whose share rose."""
+    better: int
+    same: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the runs."""
+
+    run: str
+    study: str
+    version: str
+    frame: str
+    target: str
+    system: str
+    arm: str
+    attempts: int
+    started: str
+    planned: int
+    """Attempts in the arm."""
+    completed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Differing:
+    """A field in which a run differs from the first."""
+
+    field: str
+    what: str
+    first: str
+    second: str
+
+    @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.what} differs ({self.first} / {self.second})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HarmChange:
+    """The change for one harm; the intervals of all harms hold together."""
+
+    harm: str
+    title: str
+    change: Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A case whose outcome moved."""
+
+    case: str
+    harm: str
+    worse: bool
+    first: str
+    """Conversations with the event of those decided."""
+    second: str
+    first_conversations: tuple[str, ...]
+    second_conversations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeChange:
+    """What changed, as one judge sees it."""
+
+    judge: str
+    kind: str
+    unit: str
+    measure: Measure
+    overall: Change
+    by_harm: tuple[HarmChange, ...]
+    only_first: int
+    """Stimuli that only the first run has decided, and so no pair."""
+    only_second: int
+    changed: tuple[Changed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Two runs."""
+
+    first: str
+    second: str
+    drift: bool
+    """The system is the same: what changed is chance, or the hosted system itself over time."""
+    judges: tuple[JudgeChange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Runs against the first of them."""
+
+    vary: tuple[str, ...]
+    level: float
+    sides: tuple[Side, ...]
+    differing: tuple[Differing, ...]
+    compared: tuple[Compared, ...]
+
+
+EVENT = {"harm": "harm", "refusal": "full refusal"}
+
+
+def comparison_lines(found: Comparison, *, most: int) -> Iterator[str]:
+    """Markdown: what changed first, then by how much, then on what."""
+    yield f"# {' and '.join(side.run for side in found.sides)}"
+    yield ""
+    for pair in found.compared:
+        for judge in pair.judges:
+            yield from _judge_lines(pair, judge, most)
+    yield "## What was compared"
+    yield ""
+    yield "| run | release | system | condition | tries a case | started | completed |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for side in found.sides:
+        system = side.target if side.target == side.system else f"{side.target} ({side.system})"
+        yield (
+            f"| {side.run} | {side.study}@{side.version} ({side.frame}) | {cell(system)} | {side.arm} "
+            f"| {side.attempts} | {side.started} | {side.completed} of {side.planned} |"
+        )
+    yield ""
+    if found.differing:
+        yield "Differs: " + "; ".join(field.text for field in found.differing) + "."
+    else:
+        yield "Nothing differs but the time."
+    yield ""
+    yield (
+        "Changes are means over stimuli that both runs decided, paired, with intervals that know the clusters. They are "
+        "observed frequencies under the stated conditions, not deployment probabilities."
+    )
+
+
+def _judge_lines(pair: Compared, judge: JudgeChange, most: int) -> Iterator[str]:
+    yield f"## {pair.first} to {pair.second}: {judge.judge}, {judge.unit}"
+    yield ""
+    if pair.drift:
+        yield "The system is the same in both: a change is chance, or drift of the system over time."
+        yield ""
+    event = EVENT[judge.measure]
+    yield f"{event.capitalize()}: {sentence(judge.overall)}"
+    yield ""
+    if judge.changed:
+        yield f"| case | harm | {pair.first} | {pair.second} | |"
+        yield "| --- | --- | --- | --- | --- |"
+        for one in judge.changed[:most]:
+            word = "worse" if one.worse else "better"
+            yield f"| {one.case} | {one.harm} | {one.first} | {one.second} | {word} |"
+        if len(judge.changed) > most:
+            yield f"| and {len(judge.changed) - most} more | | | | |"
+    else:
+        yield "No case changed."
+    yield ""
+    if len(judge.by_harm) > 1:
+        yield "| harm | change | pairs | clusters | worse | better | same |"
+        yield "| --- | --- | --- | --- | --- | --- | --- |"
+        for one in judge.by_harm:
+            c = one.change
+            yield f"| {cell(one.title)} | {points(c)} | {c.pairs} | {c.clusters} | {c.worse} | {c.better} | {c.same} |"
+        level = judge.by_harm[0].change.level
+        yield ""
+        yield f"Each harm's interval is at {level:.1%}, so that all of them hold together at {judge.overall.level:.0%}."
+        yield ""
+    alone = judge.only_first + judge.only_second
+    if alone:
+        yield f"Decided in one run only, and so in no pair: {judge.only_first} and {judge.only_second} stimuli."
+        yield ""
+
+
+def cell(text: str) -> str:
+    """Text of any origin in a cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def sentence(moved: Change) -> str:
+    """A change in a sentence."""
+    if moved.value is None or moved.first is None or moved.second is None:
+        return f"no change can be told: {moved.reason}."
+    if moved.low is None or moved.high is None:
+        verdict = f"no interval: {moved.reason}"
+    elif moved.low > 0:
+        verdict = "worse"
+    elif moved.high < 0:
+        verdict = "better"
+    else:
+        verdict = "the interval includes no change"
+    return (
+        f"{moved.first:.1%} to {moved.second:.1%}, {points(moved)}: {verdict}. {moved.pairs} pairs in {moved.clusters} "
+        f"clusters; {moved.worse} worse, {moved.better} better, {moved.same} the same."
+    )
+
+
+def points(moved: Change) -> str:
+    """``+3.1 points (0.4 to 5.8)``."""
+    if moved.value is None:
+        return "–"
+    told = f"{100 * moved.value:+.1f} points"
+    if moved.low is None or moved.high is None:
+        return told
+    return f"{told} ({100 * moved.low:+.1f} to {100 * moved.high:+.1f})"
