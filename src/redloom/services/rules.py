@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redloom.domain.case import Case
 from redloom.domain.interaction import Turn
@@ -12,12 +13,14 @@ from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frames
 from redloom.errors import InputError, unknown
 from redloom.ids import IdSource
+from redloom.judging.registry import PluggedInRule, Rule
 from redloom.judging.rules import PhraseRule, RefusalRule
 from redloom.services.conversations import drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
+from redloom.targets import plug_ins
 
 REFUSAL = "rule:refusal"
 
@@ -37,12 +40,20 @@ class Judged:
 class InlineRules:
     """Rule judges that need nothing but the conversation."""
 
-    def __init__(self, refusals: Sequence[RefusalRule], phrases: Mapping[str, Judge], ids: IdSource) -> None:
-        self._refusals, self._phrases, self._ids = refusals, phrases, ids
+    def __init__(
+        self,
+        refusals: Sequence[RefusalRule],
+        phrases: Mapping[str, Judge],
+        plugged_in: Mapping[str, Callable[[str | None], Rule]],
+        ids: IdSource,
+    ) -> None:
+        """``plugged_in`` make the rule of a plug-in for the slug of a harm, None for a case without one."""
+        self._refusals, self._phrases, self._plugged_in, self._ids = refusals, phrases, plugged_in, ids
         self._made: dict[tuple[str, str], PhraseRule] = {}
+        self._made_by_plug_ins: dict[tuple[str, str | None], Rule] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._refusals or self._phrases)
+        return bool(self._refusals or self._phrases or self._plugged_in)
 
     def instruments(self, frames: Frames) -> list[Instrument]:
         """Every instrument that may be used on these definitions."""
@@ -51,15 +62,19 @@ class InlineRules:
             found += [
                 self._phrase(name, harm).instrument for harm in definition.harms or frames.slugs("harm")
             ]
+        for name in self._plugged_in:
+            found += [self._by_plug_in(name, harm).instrument for harm in (*frames.slugs("harm"), None)]
         return found
 
-    def rules(self, frames: Frames, case: Case) -> Iterator[RefusalRule | PhraseRule]:
+    def rules(self, frames: Frames, case: Case) -> Iterator[Rule]:
         """The rules that judge conversations of this case."""
         yield from self._refusals
         harm = frames.harm(case)
         for name, definition in self._phrases.items():
             if harm is not None and (not definition.harms or harm[0] in definition.harms):
                 yield self._phrase(name, harm[0])
+        for name in self._plugged_in:
+            yield self._by_plug_in(name, None if harm is None else harm[0])
 
     def judge(self, frames: Frames, case: object, turns: Sequence[Turn]) -> list[Judgement]:
         """All judgements on one conversation."""
@@ -79,6 +94,12 @@ class InlineRules:
             self._made[key] = PhraseRule(name, self._phrases[name], harm)
         return self._made[key]
 
+    def _by_plug_in(self, name: str, harm: str | None) -> Rule:
+        key = (name, harm)
+        if key not in self._made_by_plug_ins:
+            self._made_by_plug_ins[key] = self._plugged_in[name](harm)
+        return self._made_by_plug_ins[key]
+
 
 def inline_rules(
     unit: UnitOfWork,
@@ -90,21 +111,36 @@ def inline_rules(
 ) -> InlineRules:
     """The rule judges of these names (``rule:refusal``, ``rule:NAME``); raises InputError for others.
 
+    A judge of the study comes before a plug-in of the same name.
     ``unit_of_judgement`` comes before the unit that a judge declares.
     """
     declared = {slug: j for slug, j in load_judges(unit, study).items() if j.by == "rule"}
     refusals: list[RefusalRule] = []
     phrases: dict[str, Judge] = {}
+    plugged_in: dict[str, Callable[[str | None], Rule]] = {}
     for name in names:
         if name == REFUSAL:
             refusals.append(RefusalRule(unit_of_judgement or "interaction"))
             continue
         slug = name.removeprefix("rule:")
         if slug not in declared:
-            raise InputError(unknown("rule judge", name, [REFUSAL, *(f"rule:{s}" for s in declared)]))
+            plugged_in[slug] = _from_plug_in(slug, name, declared, unit_of_judgement or "interaction")
+            continue
         chosen = {"unit": unit_of_judgement} if unit_of_judgement else {}
         phrases[slug] = declared[slug].model_copy(update=chosen)
-    return InlineRules(refusals, phrases, ids)
+    return InlineRules(refusals, phrases, plugged_in, ids)
+
+
+def _from_plug_in(
+    slug: str, name: str, declared: Mapping[str, Judge], unit: Unit
+) -> Callable[[str | None], Rule]:
+    """What makes the rule of a plug-in for a harm; raises InputError where no package offers it."""
+    function: Any = plug_ins.load(plug_ins.JUDGES, slug)
+    if function is None:
+        known = dict.fromkeys(("refusal", *declared, *plug_ins.names(plug_ins.JUDGES)))
+        raise InputError(unknown("rule judge", name, [f"rule:{one}" for one in known]))
+    PluggedInRule.make(slug, function, unit, None)
+    return lambda harm: PluggedInRule.make(slug, function, unit, harm)
 
 
 def judge_by_rules(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from redloom.services.loading import load_targets
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import Client
+from redloom.targets.checking import Aspect, names_model, try_out
 from redloom.targets.registry import KINDS, connect
 
 
@@ -93,16 +95,23 @@ class Checked:
 
     name: str
     found: str
+    aspects: tuple[Aspect, ...]
+    requests: int
+    """How many were sent to find it out."""
+    seconds: float
+    """For one short request."""
 
 
 async def check_target(
     workspace: Workspace, study: str, name: str, *, base_url: str | None = None
 ) -> Checked:
-    """Whether a target can be used; raises SetupError or InputError where it cannot."""
+    """What works with a target, by a few short requests; raises a RedloomError where it cannot be used."""
     with workspace.begin() as unit:
         target = resolve_target(unit, study, name, base_url=base_url)
     client = await connect(target, environment=workspace.environment, home=workspace.settings.home)
     try:
-        return Checked(name, await client.check())
+        found = await client.check()
+        tried = await try_out(client, names_model=names_model(target), clock=time.perf_counter)
+        return Checked(name, found, tried.aspects, tried.requests, tried.seconds)
     finally:
         await client.close()

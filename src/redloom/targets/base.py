@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from redloom.domain.interaction import Message
 from redloom.domain.target import Deliveries
 from redloom.errors import InputError
 
-CONCURRENCY: Mapping[str, int] = {"openai": 16, "http": 8, "local": 4, "python": 8, "scripted": 64}
+CONCURRENCY: Mapping[str, int] = {
+    "openai": 16,
+    "anthropic": 16,
+    "inspect": 16,
+    "http": 8,
+    "local": 4,
+    "python": 8,
+    "scripted": 64,
+}
 """Kind of target -> requests at once, unless its limits or the run say otherwise."""
 
 
@@ -56,6 +64,27 @@ class Reply:
     finish_reason: str | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What one client sent over the network so far."""
+
+    keys: tuple[str, ...] = ()
+    """Names of the environment variables whose values go with each request."""
+    requests: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the newest answer."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A client that can tell its traffic."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """What it sent so far."""
+        ...
 
 
 class Client(Protocol):

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from redloom.domain.target import Delivery, HttpTemplate, Target
 from redloom.errors import InputError, MalformedError, SetupError, TargetError, UnavailableError
-from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request, Traffic
 from redloom.targets.transport import Transport, fill_environment, secrets_in
 
 _PLACE = re.compile(r"\{(message|messages|system|session|seed|field:[\w.\-]+)\}")
@@ -53,6 +53,11 @@ class HttpClient:
     def capabilities(self) -> Capabilities:
         """What the template has a place for."""
         return self._capabilities
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent so far."""
+        return self._transport.traffic
 
     async def check(self) -> str:
         """Whether anything answers at the address; no message is sent."""

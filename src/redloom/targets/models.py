@@ -30,7 +30,17 @@ class EmbeddedModel:
     file: str
     sha256: str
     licence: str
-    size: str
+    bytes: int
+
+    @property
+    def size(self) -> str:
+        """Its size in words."""
+        return f"{self.bytes / 1e6:.0f} MB"
+
+    @property
+    def source(self) -> str:
+        """The package that its weights come in."""
+        return f"{self.package}=={self.version}"
 
 
 MODELS = {
@@ -41,7 +51,7 @@ MODELS = {
         file="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
-        size="98 MB",
+        bytes=98_362_432,
     )
 }
 
@@ -55,15 +65,18 @@ def folder() -> Path:
 def find(name: str) -> Path:
     """The weights of a model by name; raises InputError for an unknown one, SetupError where they are missing."""
     model = _known(name)
-    pulled = folder() / model.file
-    if pulled.is_file():
-        return pulled
-    beside = _in_environment(model)
-    if beside is not None:
-        return beside
+    path = where(model)
+    if path is not None:
+        return path
     raise SetupError(
         f"the model {name!r} is not on this machine; fetch it ({model.size}) with 'redloom models pull {name}'"
     )
+
+
+def where(model: EmbeddedModel) -> Path | None:
+    """The weights that are used: pulled ones, else those of a package in this environment; None without either."""
+    pulled = folder() / model.file
+    return pulled if pulled.is_file() else _in_environment(model)
 
 
 def pull(name: str) -> Path:
@@ -82,6 +95,24 @@ def pull(name: str) -> Path:
         with _partial(goal) as partial:
             shutil.copyfile(source, partial)
     return goal
+
+
+def remove(name: str) -> tuple[Path, int]:
+    """Take away the weights that :func:`pull` put into :func:`folder`; gives their path and the bytes freed.
+
+    Nothing elsewhere is touched. Raises InputError where there is nothing of the kind.
+    """
+    model = _known(name)
+    pulled = folder() / model.file
+    if pulled.is_symlink() or (pulled.exists() and not pulled.is_file()):
+        raise InputError(f"{pulled} was not put there by 'redloom models pull'; nothing was removed")
+    if not pulled.exists():
+        beside = _in_environment(model)
+        told = "" if beside is None else f"; it is in the installed package {model.package}, which stays"
+        raise InputError(f"the model {name!r} is not in {folder()}{told}; nothing was removed")
+    freed = pulled.stat().st_size
+    pulled.unlink()
+    return pulled, freed
 
 
 @contextmanager
@@ -121,7 +152,7 @@ def _in_environment(model: EmbeddedModel) -> Path | None:
 
 
 def _download(model: EmbeddedModel, scratch: Path) -> Path:
-    wanted = f"{model.package}=={model.version}"
+    wanted = model.source
     if importlib.util.find_spec("pip") is not None:
         command = [
             sys.executable,

@@ -4,37 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
 
+from redloom.domain.interaction import Message
 from redloom.domain.target import Target
-from redloom.errors import (
-    BlockedError,
-    MalformedError,
-    RateLimitedError,
-    RejectedError,
-    SetupError,
-    UnavailableError,
-    unknown,
-)
-from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
-from redloom.targets.transport import Transport, key_from
+from redloom.errors import BlockedError, MalformedError
+from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request, Traffic
+from redloom.targets.endpoint import Endpoint, Provider, count
 
-DEFAULT_URL = "https://api.openai.com/v1"
-DEFAULT_KEY = "OPENAI_API_KEY"
+
+def _headers(key: str | None) -> Mapping[str, str]:
+    return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+OPENAI = Provider(
+    url="https://api.openai.com/v1",
+    url_variable="OPENAI_BASE_URL",
+    key_variable="OPENAI_API_KEY",
+    headers=_headers,
+)
+COMPLETIONS = "/chat/completions"
+PROBE = Request(messages=(Message("user", "Hello"),), max_tokens=1)
 
 
 class OpenAIClient:
     """``openai:MODEL``, at ``base_url``, else ``OPENAI_BASE_URL``, else OpenAI itself."""
 
     def __init__(self, target: Target, model: str, environment: Mapping[str, str]) -> None:
-        self._target, self._model = target, model
-        self._base = (target.base_url or environment.get("OPENAI_BASE_URL") or DEFAULT_URL).rstrip("/")
-        if urlsplit(self._base).scheme not in ("http", "https"):
-            raise SetupError(f"base URL {self._base!r}: expected one that starts with http:// or https://")
-        self._url = self._base + "/chat/completions"
-        key = _key(target, self._base, environment)
-        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._transport = Transport(timeout=target.limits.timeout, secrets=[key] if key else ())
+        self._target = target
+        self._endpoint = Endpoint(OPENAI, target, model, environment)
         self._fixed = _fixed(target, model)
 
     @property
@@ -42,36 +39,16 @@ class OpenAIClient:
         """Everything but a session."""
         return Capabilities(request_fields=True, structured=True, concurrency=CONCURRENCY["openai"])
 
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent so far."""
+        return self._endpoint.transport.traffic
+
     async def check(self) -> str:
         """Whether the endpoint answers, takes the key and knows the model."""
-        models = f"{self._base}/models"
-        try:
-            answer = await self._transport.send("GET", models, headers=self._headers)
-        except UnavailableError as error:
-            raise SetupError(str(error)) from error
-        except RejectedError as error:
-            if " 401" in str(error) or " 403" in str(error):
-                where = (
-                    f"the key in {self._target.key_env or DEFAULT_KEY}"
-                    if self._headers
-                    else "a request without a key"
-                )
-                raise SetupError(f"{self._base} refuses {where}: {error}") from error
-            return f"{self._base} answers; it lists no models"
-        except (MalformedError, RateLimitedError):
-            return f"{self._base} answers; it lists no models"
-        names = _model_names(answer)
-        if not names or self._model in names:
-            return (
-                f"{self._base} answers and has {self._model!r}"
-                if names
-                else f"{self._base} answers; it lists no models"
-            )
-        try:
-            await self._transport.send("POST", self._url, headers=self._headers, body=self._body(PROBE))
-        except RejectedError as error:
-            raise SetupError(f"{self._base}: {unknown('model', self._model, names)} ({error})") from error
-        return f"{self._base} answers {self._model!r}, though it does not list it"
+        return await self._endpoint.check(
+            "/models", lambda: self._endpoint.send("POST", COMPLETIONS, self._body(PROBE))
+        )
 
     async def start_session(self, request: Request) -> str | None:
         """None: the endpoint keeps no session."""
@@ -79,14 +56,12 @@ class OpenAIClient:
 
     async def reply(self, request: Request) -> Reply:
         """The first choice of a chat completion."""
-        answer = await self._transport.send(
-            "POST", self._url, headers=self._headers, body=self._body(request)
-        )
-        return _read(answer, self._url)
+        answer = await self._endpoint.send("POST", COMPLETIONS, self._body(request))
+        return _read(answer, self._endpoint.base + COMPLETIONS)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._transport.close()
+        await self._endpoint.transport.close()
 
     def _body(self, request: Request) -> dict[str, Any]:
         messages = [{"role": "system", "content": request.system}] if request.system else []
@@ -104,22 +79,6 @@ class OpenAIClient:
         return body
 
 
-def _probe() -> Request:
-    from redloom.domain.interaction import Message
-
-    return Request(messages=(Message("user", "Hello"),), max_tokens=1)
-
-
-PROBE = _probe()
-
-
-def _key(target: Target, base: str, environment: Mapping[str, str]) -> str | None:
-    """The key, where one is named; OpenAI itself always wants one."""
-    if target.key_env is not None:
-        return key_from(environment, target.key_env)
-    return key_from(environment, DEFAULT_KEY) if base == DEFAULT_URL else None
-
-
 def _fixed(target: Target, model: str) -> dict[str, Any]:
     decoding = target.decoding
     body: dict[str, Any] = {"model": model}
@@ -130,13 +89,6 @@ def _fixed(target: Target, model: str) -> dict[str, Any]:
     if decoding.stop:
         body["stop"] = list(decoding.stop)
     return body | decoding.extra
-
-
-def _model_names(answer: Any) -> list[str]:
-    try:
-        return [str(entry["id"]) for entry in answer["data"]]
-    except (KeyError, TypeError):
-        return []
 
 
 def _read(answer: Any, url: str) -> Reply:
@@ -155,11 +107,6 @@ def _read(answer: Any, url: str) -> Reply:
     return Reply(
         text=text,
         finish_reason=reason if isinstance(reason, str) else None,
-        tokens_in=_count(counts.get("prompt_tokens")),
-        tokens_out=_count(counts.get("completion_tokens")),
+        tokens_in=count(counts.get("prompt_tokens")),
+        tokens_out=count(counts.get("completion_tokens")),
     )
-
-
-def _count(value: Any) -> int | None:
-    """A number of tokens, where it is one that can be stored."""
-    return value if type(value) is int and 0 <= value < 2**53 else None

@@ -108,7 +108,8 @@ class Patience:
         return min(LONGEST_PAUSE, 0.5 * 2**tried) * (0.5 + self.jitter.random() / 2)
 
     async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not beyond a stop."""
+        """Sleep, but not beyond a stop; raises BudgetSpentError as soon as no request could follow."""
         while seconds > 0 and not self.stop.asked:
+            self.meter.check()
             await asyncio.sleep(min(seconds, 0.5))
             seconds -= 0.5

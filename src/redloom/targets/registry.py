@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from redloom.domain.target import Target
 from redloom.errors import InputError, unknown
+from redloom.targets import plug_ins
 from redloom.targets.base import CONCURRENCY, Client, split_system
 
-KINDS = tuple(CONCURRENCY)
+
+class Kinds(Collection[str]):
+    """The kinds of target there are; those of plug-ins are looked for only when the built-in ones are not enough."""
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in CONCURRENCY or kind in plug_ins.names(plug_ins.TARGETS)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*CONCURRENCY, *plug_ins.names(plug_ins.TARGETS))))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+KINDS = Kinds()
 
 
 async def connect(
@@ -18,7 +33,8 @@ async def connect(
 ) -> Client:
     """A connected client for ``target``; ``home`` is where files it names are looked for.
 
-    Raises InputError for an unknown kind, SetupError for what the machine lacks (a key, an extra, a model).
+    A built-in kind comes before a plug-in of the same name. Raises InputError for an unknown kind, SetupError for what
+    the machine lacks (a key, an extra, a model).
     """
     kind, rest = split_system(target.system)
     folder = home or Path()
@@ -27,6 +43,14 @@ async def connect(
             from redloom.targets.openai import OpenAIClient
 
             return OpenAIClient(target, rest, environment)
+        case "anthropic":
+            from redloom.targets.anthropic import AnthropicClient
+
+            return AnthropicClient(target, rest, environment)
+        case "inspect":
+            from redloom.targets.inspect import InspectClient
+
+            return InspectClient.load(target, rest, environment)
         case "http":
             from redloom.targets.http import HttpClient
 
@@ -44,4 +68,11 @@ async def connect(
 
             return ScriptedClient.load(folder / rest)
         case _:
-            raise InputError(f"target {target.system!r}: {unknown('kind of target', kind, KINDS)}")
+            function = plug_ins.load(plug_ins.TARGETS, kind)
+            if function is None:
+                raise InputError(f"target {target.system!r}: {unknown('kind of target', kind, KINDS)}")
+            from redloom.targets.plugged_in import PluggedInClient
+
+            return await PluggedInClient.connect(
+                function, target, kind, rest, environment=environment, home=folder
+            )

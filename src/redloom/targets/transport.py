@@ -7,6 +7,7 @@ import email.utils
 import math
 import os
 import re
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -23,41 +24,51 @@ from redloom.errors import (
     TargetError,
     UnavailableError,
 )
+from redloom.targets.base import Traffic
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_CONNECTIONS = 1024
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
-_FILTERS = ("content_filter", "content_policy_violation", "content_management_policy")
+_FILTERS = (
+    "content_filter",
+    "content_policy_violation",
+    "content_management_policy",
+    "content filtering policy",
+)
+_UNPAID = (b"insufficient_quota", b"credit balance is too low")
 
 
 class Transport:
     """JSON requests over one pool of connections; made inside a running event loop."""
 
-    def __init__(self, *, timeout: float, secrets: Iterable[str] = ()) -> None:
-        """``timeout`` is in seconds for one whole request; ``secrets`` are taken out of what errors quote."""
-        self._secrets = tuple(secret.encode() for secret in secrets)
+    def __init__(self, *, timeout: float, secrets: Mapping[str, str]) -> None:
+        """``timeout`` is in seconds for one whole request.
+
+        ``secrets`` are keys by the names of their variables; they are taken out of what errors quote.
+        """
+        self.traffic = Traffic(keys=tuple(secrets))
+        self._secrets = tuple(secret.encode() for secret in secrets.values())
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 15))
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: Any = None) -> Any:
         """The parsed JSON answer; raises a TargetError."""
         data = None if body is None else to_json(body)
+        self.traffic.requests += 1
         try:
             async with self._open().request(method, url, data=data, headers=headers) as answer:
                 content = await _content(answer)
+                self.traffic.headers = answer.headers
                 if answer.status >= 400:
                     raise failure(url, answer.status, self._without_secrets(content), answer.headers)
         except TimeoutError as error:
             raise UnavailableError(f"{url} did not answer within {self._timeout.total:g} s") from error
+        except (aiohttp.InvalidUrlRedirectClientError, aiohttp.NonHttpUrlRedirectClientError) as error:
+            raise UnavailableError(f"{url} leads to an address that cannot be used") from error
         except aiohttp.InvalidURL as error:
             raise SetupError(f"{url!r} is not a usable address") from error
         except aiohttp.ClientConnectorError as error:
-            number = error.os_error.errno
-            told = (
-                os.strerror(number).lower() if number is not None and number > 0 else error.os_error.strerror
-            )
-            reason = told or str(error.os_error)
-            raise UnavailableError(f"{url} cannot be reached: {reason}") from error
+            raise UnavailableError(f"{url} cannot be reached: {_reason(error.os_error)}") from error
         except aiohttp.ClientError as error:
             raise UnavailableError(f"{url} cannot be reached: {error}") from error
         try:
@@ -89,8 +100,9 @@ class Transport:
 
 
 async def _content(answer: aiohttp.ClientResponse) -> bytes:
-    """The body, refused once it is larger than ``MAX_ANSWER``."""
-    if answer.content_length is not None and answer.content_length <= MAX_ANSWER:
+    """The body, refused once it is larger than ``MAX_ANSWER``; a packed one is measured unpacked."""
+    told = None if "Content-Encoding" in answer.headers else answer.content_length
+    if told is not None and told <= MAX_ANSWER:
         return await answer.read()
     parts: list[bytes] = []
     size = 0
@@ -108,17 +120,25 @@ def failure(url: str, status: int, content: bytes, headers: Mapping[str, str]) -
     what = f"{url} answered {status}" + (f": {said}" if said else "")
     if any(word in said or word.encode() in content[:4000] for word in _FILTERS):
         return BlockedError(what)
+    if status == 402 or any(word in content for word in _UNPAID):
+        return RejectedError(what, stops=True)
     if status == 429:
-        if b"insufficient_quota" in content:
-            return RejectedError(what, stops=True)
-        return RateLimitedError(what, retry_after=retry_after(headers.get("Retry-After")))
+        return RateLimitedError(what, retry_after=told_pause(headers))
     if status in (408, 409, 425) or status >= 500:
-        return UnavailableError(what, retry_after=retry_after(headers.get("Retry-After")))
+        return UnavailableError(what, retry_after=told_pause(headers))
     return RejectedError(what, stops=status in (401, 403, 404))
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds of a Retry-After header: a number or an HTTP date."""
+def told_pause(headers: Mapping[str, str]) -> float | None:
+    """Seconds of an answer's Retry-After, never below 0; None where it says nothing of use.
+
+    A date is measured from the answer's own Date, so that a clock here that is wrong or jumps changes nothing.
+    """
+    return retry_after(headers.get("Retry-After"), now=_moment(headers.get("Date")))
+
+
+def retry_after(value: str | None, *, now: float | None = None) -> float | None:
+    """Seconds of a Retry-After header: a number, or an HTTP date measured from ``now``, else from the clock here."""
     if value is None:
         return None
     try:
@@ -126,9 +146,17 @@ def retry_after(value: str | None) -> float | None:
         return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
+    moment = _moment(value)
+    return None if moment is None else max(0.0, moment - (time.time() if now is None else now))
+
+
+def _moment(date: str | None) -> float | None:
+    """Seconds since 1970 of an HTTP date; None where it is none."""
+    if date is None:
+        return None
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
         return None
 
 
@@ -149,9 +177,9 @@ def fill_environment(text: str, environment: Mapping[str, str] = os.environ) -> 
     return _VARIABLE.sub(lambda found: key_from(environment, found[1]), text)
 
 
-def secrets_in(texts: Iterable[str], environment: Mapping[str, str] = os.environ) -> list[str]:
-    """What :func:`fill_environment` puts into these texts."""
-    return [key_from(environment, name) for text in texts for name in _VARIABLE.findall(text)]
+def secrets_in(texts: Iterable[str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What :func:`fill_environment` puts into these texts, by variable."""
+    return {name: key_from(environment, name) for text in texts for name in _VARIABLE.findall(text)}
 
 
 def _message(content: bytes) -> str:
@@ -171,3 +199,12 @@ def _message(content: bytes) -> str:
 def _one_line(text: str) -> str:
     """What an endpoint said, without anything that could steer a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _reason(error: OSError) -> str:
+    """Why a connection failed, in the system's words; an error of TLS has a number of its own kind."""
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "verify_message", "") or error.reason or str(error)
+    number = error.errno
+    told = os.strerror(number).lower() if number is not None and number > 0 else error.strerror
+    return told or str(error)
