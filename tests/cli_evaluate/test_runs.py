@@ -354,7 +354,7 @@ def test_targets_are_declared_listed_and_tried(redloom: Redloom, tmp_path: Path)
         assert missing.status == 2 and "WARD_KEY" in missing.err
         found = redloom("target", "check", "openai:mock", "--base-url", server.url + "/v1")
         assert (found.status, "has 'mock'" in found.out) == (0, True)
-        assert server.chats == []
+        assert {one.said[:40] for one in server.chats} and len(server.chats) <= 3
     gone = redloom("target", "check", "openai:mock", "--base-url", f"http://127.0.0.1:{unused_port()}/v1")
     assert (gone.status, gone.out) == (2, "")
     assert gone.err.startswith("redloom: http://127.0.0.1")

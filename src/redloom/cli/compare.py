@@ -41,8 +41,7 @@ def compare(
 
     Example: redloom compare 2v1a054nd8 last --vary target
     """
-    from redloom.report.compared import comparison_lines
-    from redloom.services.comparing import CompareOptions
+    from redloom.services.comparing import CompareOptions, in_markdown
     from redloom.services.comparing import compare as compare_runs
 
     parts = tuple(part.strip() for part in vary.split(",") if part.strip())
@@ -52,7 +51,7 @@ def compare(
     if as_json:
         print_json(done)
         return
-    text = visible("\n".join(comparison_lines(done, most=most)))
+    text = visible(in_markdown(done, most=most))
     if output is None:
         print(text)
     else:
@@ -92,7 +91,6 @@ def gate(
 
     Example: redloom gate last --bound brushed-off=0.05 --baseline gate-baseline.json --junit gate.xml
     """
-    from redloom.datasets.gate_files import write_baseline as write
     from redloom.services import gating as service
 
     read, before = service.read_gate(rules, baseline)
@@ -104,8 +102,7 @@ def gate(
             print(f"{name}: {plural(count, 'bound')} can be shown on it")
             return
         if write_baseline is not None:
-            made = service.make_baseline(found, name, wanted)
-            write(made, write_baseline)
+            made = service.save_baseline(found, name, wanted, write_baseline)
             print(f"{write_baseline}: {len(made.outcomes)} stimuli of run {made.run}, judged by {made.judge}")
             return
         done = service.gate(found, name, wanted, before)
@@ -160,17 +157,16 @@ def _rules(
 
 
 def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | None) -> None:
-    from redloom.report.gated import junit, summary_lines
+    from redloom.services.gating import as_junit, as_summary
 
-    title = f"Run {done.run} of {done.study}@{done.version} on {done.target}, judged by {done.judge}."
     if junit_file is not None:
-        _write(junit_file, junit(f"{done.study}@{done.version} {done.run}", done.checks))
+        _write(junit_file, as_junit(done))
     if summary is not None:
-        _write(summary, "\n".join(summary_lines(title, done.checks, done.changed)) + "\n", add=True)
+        _write(summary, as_summary(done), add=True)
     if as_json:
         print_json({"passed": done.passed, **{k: getattr(done, k) for k in done.__slots__}})
         return
-    print(visible(title))
+    print(visible(done.title))
     for check in sorted(done.checks, key=lambda one: one.passed):
         print(f"{'ok   ' if check.passed else 'FAILS'} {visible(check.message)}")
     if done.changed:

@@ -170,6 +170,9 @@ def review(
         if action == "label":
             for case in cases or []:
                 service.label_validity(found, study, case, label, why=why)
+            if as_json:
+                print_json({"action": action, "label": label, "cases": cases})
+                return
             note(f"{plural(len(cases or []), 'case')} labelled {label!r}")
             return
         if not cases and not every:
@@ -358,7 +361,7 @@ def verify(study: Annotated[str, typer.Argument(help="STUDY@VERSION.")], as_json
 
 
 def import_file(
-    format: Annotated[str, typer.Argument(help="csv, jsonl or auto.")],
+    format: Annotated[str, typer.Argument(help="csv, jsonl, conversations or auto.")],
     file: Path,
     study: Annotated[str, typer.Option("--study", help="The study to import into.")],
     map: Annotated[
@@ -366,6 +369,9 @@ def import_file(
     ] = None,
     licence: Annotated[str, typer.Option("--licence", help="Licence of the file.")] = "",
     source: Annotated[str, typer.Option("--source", help="Where the file comes from.")] = "",
+    system: Annotated[
+        str, typer.Option("--system", help="What answered in these conversations, for people.")
+    ] = "",
     why: Why = "",
     as_json: AsJson = False,
 ) -> None:
@@ -374,19 +380,25 @@ def import_file(
     Fields: slug, text, turns, scenario, cluster, harm, language, opening, before, tag:NAME. Columns named tag:NAME
     need no --map. The columns of a csv may be separated by comma, semicolon or tab.
 
+    conversations: a JSONL file with one whole conversation a line becomes a run that is judged and rated, and whose
+    shares are of this file. Fields: messages, id, harm, scenario, cluster, language, tag:NAME.
+
     Example: redloom import csv xstest_prompts.csv --study safety --map text=prompt --map slug=id --map tag:label=label
     """
     from redloom.datasets.tabular import SEPARATORS, detect
     from redloom.errors import InputError, Issue, unknown
     from redloom.services.cases import import_cases
 
-    if format not in ("csv", "jsonl", "auto"):
-        raise InputError(unknown("format", format, ("csv", "jsonl", "auto")))
+    if format not in ("csv", "jsonl", "auto", "conversations"):
+        raise InputError(unknown("format", format, ("csv", "jsonl", "auto", "conversations")))
     pairs = [part for text in map or [] for part in text.split(",")]
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise InputError(Issue(f"--map {pair!r} is not of the form FIELD=COLUMN") for pair in wrong)
     mapping = dict(pair.split("=", 1) for pair in pairs)
+    if format == "conversations":
+        _import_conversations(file, study, mapping, (system, licence, source, why), as_json)
+        return
     table: Any = detect(file) if format == "auto" else format
     with workspace() as found:
         done = import_cases(
@@ -401,25 +413,54 @@ def import_file(
         print(f"{done.study}: {new}, {done.changed} changed, {done.unchanged} unchanged")
 
 
+def _import_conversations(
+    file: Path, study: str, mapping: dict[str, str], said: tuple[str, str, str, str], as_json: bool
+) -> None:
+    from redloom.services.importing import ImportOptions, import_conversations
+
+    system, licence, source, why = said
+    options = ImportOptions(
+        study=study, mapping=mapping, system=system, licence=licence, source=source, why=why
+    )
+    with workspace() as found:
+        done = import_conversations(found, file, options)
+    if as_json:
+        print_json(done)
+        return
+    print(f"{study}: {plural(done.conversations, 'conversation')} as run {done.run}")
+    if done.unanswered:
+        note(f"{plural(done.unanswered, 'conversation')} ended with the user; those last words are left out")
+    if done.without_harm:
+        note(f"{plural(done.without_harm, 'conversation')} without a harm: judged by the general rubric")
+    note(f"Next: redloom judge {done.run} --with JUDGE, redloom rate {done.run} --as YOU")
+
+
 def export(
     study: Annotated[str, typer.Argument(help="STUDY (yaml) or STUDY@VERSION.")],
     format: Annotated[str, typer.Option("--format", help="yaml, jsonl or csv.")] = "yaml",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; stdout without it.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a study back as YAML, or cases as JSONL or CSV.
 
     Example: redloom export school-health --format yaml -o study.yaml
     """
-    from redloom.services.exporting import export_to
+    from redloom.errors import InputError
+    from redloom.services.exporting import export_file, export_to
 
+    if as_json and output is None:
+        raise InputError(
+            "--json tells what was written; say where to write with -o FILE, or leave --json out"
+        )
     slug, version = split_version(study)
     with workspace() as found:
         if output is None:
             export_to(found, slug, version, format, sys.stdout)
-        else:
-            from redloom.services.exporting import export_file
-
-            export_file(found, slug, version, format, output)
-            note(f"wrote {output}")
+            return
+        export_file(found, slug, version, format, output)
+    if as_json:
+        print_json({"study": slug, "version": version, "format": format, "written": str(output)})
+    else:
+        note(f"wrote {output}")

@@ -12,6 +12,7 @@ from redloom.cli.output import (
     Why,
     interruptible,
     note,
+    plural,
     print_json,
     print_table,
     split_version,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from redloom.services.execution import Executed, Progress
     from redloom.services.runs import Prepared
 
-BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an OpenAI-compatible endpoint.")]
+BaseUrl = Annotated[str, typer.Option("--base-url", help="Address of an endpoint of the target's kind.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, max=1024, help="Requests at once.")]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", help="US dollars in all.")]
 MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Tokens in and out, in all.")]
@@ -39,9 +40,6 @@ def register(app: typer.Typer) -> None:
     for command in (add, list_declared, check):
         target.command(name="list" if command is list_declared else command.__name__)(command)
     app.add_typer(target, name="target")
-    models = typer.Typer(help="The embedded models.", no_args_is_help=True)
-    models.command()(pull)
-    app.add_typer(models, name="models")
     for command in (run, resume, runs, cancel, judge, rate):
         app.command()(command)
 
@@ -63,7 +61,7 @@ Study = Annotated[str, typer.Option("--study", help="The study; needless where t
 
 def add(
     name: str,
-    system: Annotated[str, typer.Argument(help="kind:rest, such as openai:gpt-4o-mini or local:smollm2.")],
+    system: Annotated[str, typer.Argument(help="kind:rest, such as openai:gpt-4o-mini or anthropic:MODEL.")],
     study: Study = "",
     base_url: BaseUrl = "",
     key_env: Annotated[
@@ -77,6 +75,7 @@ def add(
         float, typer.Option("--price-out", help="US dollars for a million tokens out.")
     ] = 0.0,
     why: Why = "",
+    as_json: AsJson = False,
 ) -> None:
     """Declare a target; keys only by the name of an environment variable.
 
@@ -95,6 +94,9 @@ def add(
     )
     with workspace() as found:
         changed = add_target(found, _only_study(found, study), name, target, why=why)
+    if as_json:
+        print_json({"target": name, "changed": changed})
+        return
     print(f"{name}: {'declared' if changed else 'was declared like this already'}")
 
 
@@ -123,7 +125,7 @@ def check(
     base_url: BaseUrl = "",
     as_json: AsJson = False,
 ) -> None:
-    """Try a target: whether it answers, takes the key, knows the model.
+    """Try a target by a few short requests: whether it answers, takes the key, knows the model, and what else works.
 
     Example: redloom target check local:smollm2
     """
@@ -132,17 +134,12 @@ def check(
 
     with workspace() as found:
         done = wait_for(check_target(found, _only_study(found, study), name, base_url=base_url or None))
-    print_json(done) if as_json else print(f"{done.name}: {visible(done.found)}")
-
-
-def pull(name: Annotated[str, typer.Argument(help="smollm2")] = "smollm2") -> None:
-    """Fetch an embedded model, checked by SHA-256, into the user's cache.
-
-    Example: redloom models pull smollm2
-    """
-    from redloom.targets import models
-
-    print(models.pull(name))
+    if as_json:
+        print_json(done)
+        return
+    print(f"{done.name}: {visible(done.found)}")
+    print_table(("what", "state", "found"), [(one.what, one.state, one.said) for one in done.aspects])
+    print(f"{plural(done.requests, 'request')} sent")
 
 
 def run(
@@ -264,7 +261,7 @@ def runs(
         print_table(("run", "release", "state", "attempts", "requests"), rows)
 
 
-def cancel(name: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
+def cancel(name: Annotated[str, typer.Argument(metavar="RUN")], as_json: AsJson = False) -> None:
     """Stop a run for good; what was finished stays.
 
     Example: redloom cancel last
@@ -273,6 +270,9 @@ def cancel(name: Annotated[str, typer.Argument(metavar="RUN")]) -> None:
 
     with workspace() as found:
         done = cancel_run(found, name)
+    if as_json:
+        print_json(done)
+        return
     print(f"{done.run}: cancelled with {_done(done)} of {done.total} attempts done")
 
 

@@ -107,6 +107,11 @@ def read_cases(
         raise InputError(issues)
 
 
+def json_objects(path: Path, issues: list[Issue]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line, object) of a JSONL file; what is wrong joins ``issues``."""
+    return _rows(path, "jsonl", frozenset(), ",", issues)
+
+
 def _rows(
     path: Path, table: TableFormat, wanted: frozenset[str], separator: str, issues: list[Issue]
 ) -> Iterator[tuple[int, dict[str, Any]]]:

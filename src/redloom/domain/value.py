@@ -32,7 +32,8 @@ def _check_slug(text: str) -> str:
 
 Slug = Annotated[str, AfterValidator(_check_slug)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+Language = Annotated[str, StringConstraints(pattern=LANGUAGE.pattern)]
 LocalText = Text | dict[Language, Text]
 """One text, or the same text in several languages by language code."""
 

@@ -68,6 +68,8 @@ class _Attempt:
         self._known = job.known
         self._tries = Tries(job.used.tries, job.used.requests)
         self._session: str | None = None
+        if job.turns:
+            executor.ids.rise_above(job.turns[-1].id)  # turns are read in the order of their ids
         self._tokens_in, self._tokens_out = job.used.tokens_in, job.used.tokens_out
         self._cost = job.used.cost
 

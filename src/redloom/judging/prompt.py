@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 from redloom.domain.context import Context
@@ -119,7 +120,7 @@ def read_answer(text: str, rubric: Rubric) -> Answered | None:
 
 def _json_answers(text: str, rubric: Rubric) -> Answered | None:
     decoder = json.JSONDecoder()
-    for start in [match.start() for match in re.finditer(r"\{", text)][:20]:
+    for start in [match.start() for match in islice(re.finditer(r"\{", text), 20)]:
         try:
             value, _ = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -133,8 +134,13 @@ def _json_answers(text: str, rubric: Rubric) -> Answered | None:
                     answers[name] = answer
             why = given.get("why")
             if answers:
-                return Answered(answers, str(why)[:1000] if why else None)
+                return Answered(answers, _whole(str(why)[:1000]) if why else None)
     return None
+
+
+def _whole(text: str) -> str:
+    """``text`` with half characters, which JSON can escape and no database holds, as question marks."""
+    return text.encode(errors="replace").decode()
 
 
 def _line_answers(text: str, rubric: Rubric) -> Answered | None:

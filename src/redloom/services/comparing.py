@@ -11,7 +11,15 @@ from redloom.domain.harm import Harm
 from redloom.domain.judgement import Instrument
 from redloom.domain.rendering import Frames
 from redloom.errors import DiffersError, InputError, Issue, unknown
-from redloom.report.compared import Changed, Compared, Comparison, Differing, HarmChange, JudgeChange
+from redloom.report.compared import (
+    Changed,
+    Compared,
+    Comparison,
+    Differing,
+    HarmChange,
+    JudgeChange,
+    comparison_lines,
+)
 from redloom.report.compared import Side as ToldSide
 from redloom.services.finding import find_run
 from redloom.services.measuring import EVENTS, measure_of
@@ -55,6 +63,11 @@ def compare(workspace: Workspace, names: Sequence[str], options: CompareOptions)
         runs = [Side(unit, find_run(unit, name), options.arm) for name in names]
         if len({side.run.name for side in runs}) < len(runs):
             raise InputError("a run is compared with another one, not with itself")
+        imported = [side.run.name for side in runs if side.spec.frame == "imported"]
+        if imported:
+            raise DiffersError(
+                f"not comparable, because {' and '.join(imported)} came from a file: what was said in it was not asked by design"
+            )
         panels = _panels(runs, options.judge)
         differing = [field for side in runs[1:] for field in _differing(runs[0], side, panels)]
         undeclared = [f for f in differing if f.field not in options.vary]
@@ -73,6 +86,11 @@ def compare(workspace: Workspace, names: Sequence[str], options: CompareOptions)
             differing=tuple(dict.fromkeys(differing)),
             compared=tuple(_compared(a, b, panels, options) for a, b in [*pairs, *drifts]),
         )
+
+
+def in_markdown(found: Comparison, *, most: int) -> str:
+    """A comparison for people; ``most`` changed cases are named."""
+    return "\n".join(comparison_lines(found, most=most))
 
 
 def _check(names: Sequence[str], options: CompareOptions) -> None:

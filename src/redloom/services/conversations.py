@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from redloom.domain.case import Case
 from redloom.domain.interaction import Interaction
 from redloom.domain.judgement import Judgement
 from redloom.domain.rendering import Frame, Frames
+from redloom.services.held import held
 from redloom.storage.repositories.runs import StoredAttempt, StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
@@ -53,19 +53,23 @@ def pieces(
         if not cases:
             return
         after = cases[-1][0].ordinal
-        by_stimulus: dict[str, list[StoredAttempt]] = {}
-        for attempt in unit.runs.attempts(run.id, [released.stimulus for released, _ in cases]):
-            key = attempt.interaction
-            if attempt.state == "completed" and key is not None and (chosen is None or key.hex() in chosen):
-                by_stimulus.setdefault(attempt.stimulus, []).append(attempt)
-        ids = [a.interaction for group in by_stimulus.values() for a in group if a.interaction is not None]
+        completed = {
+            ordinal: [
+                (attempt, attempt.interaction)
+                for attempt in attempts
+                if attempt.state == "completed"
+                and attempt.interaction is not None
+                and (chosen is None or attempt.interaction.hex() in chosen)
+            ]
+            for ordinal, attempts in held(unit, run, cases).items()
+        }
+        ids = list({key for group in completed.values() for _, key in group})
         talks = unit.runs.interactions(ids)
         judged = unit.judgements.of(ids)
         found: list[Work] = []
         for released, case in cases:
             frame = frames.frame(case)
-            for attempt in by_stimulus.get(released.stimulus, ()):
-                key = cast(bytes, attempt.interaction)
+            for attempt, key in completed.get(released.ordinal, ()):
                 found.append(Work(attempt, case, released.slug, frame, talks[key], judged.get(key, ())))
         if found:
             yield found

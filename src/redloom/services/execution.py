@@ -98,7 +98,7 @@ async def execute(
     workspace: Workspace, name: str, client: Client, rules: InlineRules, operation: Operation
 ) -> Executed:
     with hold_run(workspace.database, name):
-        with workspace.begin() as unit:
+        with _naming_resume(name), workspace.begin() as unit:
             run = find_run(unit, name)
             unit.runs.set_state(run.id, "running", None, None)
             frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
@@ -162,8 +162,21 @@ async def execute(
                     except* RedloomError as group:
                         failure = first_of(group)
             if cases > stimuli and rules and failure is None:
-                judge_by_rules(workspace, run.name, operation.judges)
+                try:
+                    judge_by_rules(workspace, run.name, operation.judges)
+                except StoreError as error:
+                    again = " --with ".join(("", *operation.judges))
+                    failure = StoreError(f"{error}. Go on with: redloom judge {run.name}{again}")
             return _close(workspace, run, total, failure, interrupted=signals.received)
+
+
+@contextmanager
+def _naming_resume(name: str) -> Generator[None]:
+    """A database that fails before anything is sent: the message names the command that goes on."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(f"{error}; what was committed is safe. Go on with: redloom resume {name}") from error
 
 
 def _close(
@@ -227,6 +240,10 @@ def _totals(states: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 
 def told(unit: UnitOfWork, run: StoredRun, *, total: int | None = None) -> Executed:
     spent = unit.runs.spent(run.id)
+    states = _totals(unit.runs.states(run.id))
+    if run.spec.frame == "imported":
+        total = unit.runs.count_imported(run.id)
+        states = {"completed": total}
     if total is None:
         total = unit.releases(run.study_id).stimuli(run.release_id) * run.spec.items_per_case()
     return Executed(
@@ -235,7 +252,7 @@ def told(unit: UnitOfWork, run: StoredRun, *, total: int | None = None) -> Execu
         version=run.spec.version,
         state=run.state,
         total=total,
-        states=_totals(unit.runs.states(run.id)),
+        states=states,
         requests=spent.requests,
         tokens=spent.tokens_in + spent.tokens_out,
         cost=spent.cost if run.spec.target.prices is not None else None,

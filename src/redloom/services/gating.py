@@ -7,11 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redloom.datasets.gate_files import Baseline, BaselineRow, checked_rules, read_baseline, read_rules
+from redloom.datasets.gate_files import (
+    Baseline,
+    BaselineRow,
+    checked_rules,
+    read_baseline,
+    read_rules,
+    write_baseline,
+)
 from redloom.domain.gate import ALL, CheckKind, GateRules
 from redloom.errors import DiffersError, InputError, Issue, unknown
 from redloom.ids import digest
 from redloom.report.compared import Change, points
+from redloom.report.gated import junit, summary_lines
 from redloom.services.comparing import Side
 from redloom.services.finding import find_run, get_release
 from redloom.services.measuring import EVENTS, measure_of
@@ -48,6 +56,21 @@ class Gated:
     def passed(self) -> bool:
         """Whether every condition holds."""
         return all(check.passed for check in self.checks)
+
+    @property
+    def title(self) -> str:
+        """What was held to the conditions."""
+        return f"Run {self.run} of {self.study}@{self.version} on {self.target}, judged by {self.judge}."
+
+
+def as_junit(found: Gated) -> str:
+    """JUnit XML, one test case a condition."""
+    return junit(f"{found.study}@{found.version} {found.run}", found.checks)
+
+
+def as_summary(found: Gated) -> str:
+    """Markdown for a pull request."""
+    return "\n".join(summary_lines(found.title, found.checks, found.changed)) + "\n"
 
 
 def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline | None = None) -> Gated:
@@ -134,6 +157,16 @@ def make_baseline(workspace: Workspace, name: str, rules: GateRules) -> Baseline
                 for key, one in rows
             ),
         )
+
+
+def save_baseline(workspace: Workspace, name: str, rules: GateRules, path: Path) -> Baseline:
+    """:func:`make_baseline`, written to a file; raises InputError where it cannot be."""
+    made = make_baseline(workspace, name, rules)
+    try:
+        write_baseline(made, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    return made
 
 
 def _check_names(rules: GateRules, known: tuple[set[str], set[str]]) -> None:

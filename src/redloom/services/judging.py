@@ -17,7 +17,16 @@ from redloom.domain.rendering import Frame, Frames
 from redloom.domain.rubric import Rubric
 from redloom.domain.run import Budget
 from redloom.domain.target import Target
-from redloom.errors import BudgetSpentError, InputError, Issue, RedloomError, first_of
+from redloom.errors import (
+    BudgetSpentError,
+    InputError,
+    Issue,
+    RedloomError,
+    RejectedError,
+    StoppedError,
+    StoreError,
+    first_of,
+)
 from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.model import ModelJudge
 from redloom.judging.prompt import PROMPT_VERSION, Brief
@@ -28,6 +37,7 @@ from redloom.services.loading import load_judges, load_study
 from redloom.services.rules import Judged, inline_rules, judge_by_rules
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
+from redloom.storage.ledger import Place
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import Client
@@ -165,6 +175,7 @@ class _ModelPlan:
         self._numbers: dict[str, int] = {}
         self._states: dict[str, int] = {}
         self._conversations = 0
+        self._place = Place(workspace.database)
         with workspace.begin() as unit:
             self._frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
             self._language = load_study(unit, run.spec.study, cases=False).head.languages[0]
@@ -219,8 +230,20 @@ class _ModelPlan:
             with reading:
                 todo.close()
         if failure is not None:
-            raise failure
+            raise self._stopped(failure)
         return Judged(self._run.name, self._options.judge, self._states, self._conversations, message)
+
+    def _stopped(self, failure: BaseException) -> BaseException:
+        """What is raised: where something was judged before, that it is stored, and the command that goes on."""
+        again = f"what was judged is stored. Go on with: redloom judge {self._run.name} --with {self._options.judge}"
+        if isinstance(failure, StoreError):
+            told: RedloomError = StoreError(f"{failure}; {again}")
+        elif isinstance(failure, RejectedError) and self._states:
+            told = StoppedError(f"{failure}; {again}")
+        else:
+            return failure
+        told.__cause__ = failure
+        return told
 
     def _tell(self, total: int) -> None:
         if self._options.on_progress is not None:
@@ -270,6 +293,7 @@ class _ModelPlan:
             if digest not in self._numbers:
                 self._numbers[digest] = unit.judgements.register(instrument)
             unit.judgements.add(found, self._numbers)
+        self._place.check()
         for judgement in found:
             self._states[judgement.state] = self._states.get(judgement.state, 0) + 1
 

@@ -9,6 +9,7 @@ from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frames
 from redloom.engine.plan import items
+from redloom.services.held import held
 from redloom.storage.repositories.runs import StoredAttempt, StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
@@ -113,9 +114,8 @@ def observe(
         if not cases:
             return
         after = cases[-1][0].ordinal
-        found = unit.runs.attempts(run.id, [released.stimulus for released, _ in cases])
-        there = {(a.stimulus, a.arm, a.index): a for a in found}
-        ids = [a.interaction for a in found if a.interaction is not None]
+        by_case = held(unit, run, cases)
+        ids = list({a.interaction for group in by_case.values() for a in group if a.interaction is not None})
         judged = unit.judgements.of(ids)
         counted = unit.runs.reply_counts(ids, CUT)
         replies = {key: ReplyCounts(*counts) for key, counts in counted.items()}
@@ -135,8 +135,9 @@ def observe(
                 expected=scenario.expected.behaviour if scenario else "",
                 tags=case.tags,
             )
+            there = {(a.arm, a.index): a for a in by_case.get(released.ordinal, ())}
             for item in items(run.spec, released.stimulus):
-                attempt = there.get((item.stimulus, item.arm, item.index))
+                attempt = there.get((item.arm, item.index))
                 yield _observation(
                     facts,
                     item.arm,

@@ -136,9 +136,25 @@ def _under(stored: Definitions) -> dict[tuple[str, str], StoredVersion]:
 def _cut(
     workspace: Workspace, unit: UnitOfWork, study: str, version: str, options: ReleaseOptions
 ) -> StoredRelease:
-    """Freeze what the options choose; the cases go by twice, once for what is under them, and are never held whole."""
+    chosen, issues = _choose(unit.definitions(study), study, options)
+    return freeze(workspace, unit, study, version, chosen, options, issues)
+
+
+def freeze(
+    workspace: Workspace,
+    unit: UnitOfWork,
+    study: str,
+    version: str,
+    chosen: Mapping[str, CaseStatus],
+    options: ReleaseOptions,
+    issues: Iterable[Issue] = (),
+) -> StoredRelease:
+    """Freeze the chosen cases, given with their review states; raises InputError with ``issues`` and its own.
+
+    The cases go by twice, once for what is under them, and are never held whole.
+    """
     stored = unit.definitions(study)
-    chosen, issues = _choose(stored, study, options)
+    issues = list(issues)
     under = _under(stored)
 
     def cases() -> Iterator[StoredVersion]:

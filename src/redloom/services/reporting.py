@@ -35,6 +35,7 @@ from redloom.report.data import (
 )
 from redloom.report.words import arm_meaning, condition, frame_sentence, plural
 from redloom.services.finding import find_run
+from redloom.services.held import held
 from redloom.services.measuring import measure_panel
 from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
 from redloom.services.planning import SpaceCoverage, measure_coverage
@@ -193,14 +194,16 @@ class Source:
             if not cases:
                 return
             after = cases[-1][0].ordinal
-            attempts = self._unit.runs.attempts(self._run.id, [released.stimulus for released, _ in cases])
-            ids = [a.interaction for a in attempts if a.interaction is not None]
+            attempts = held(self._unit, self._run, cases)
+            ids = list(
+                {a.interaction for ours in attempts.values() for a in ours if a.interaction is not None}
+            )
             talks, judged = self._unit.runs.interactions(ids), self._unit.judgements.of(ids)
             arms = {arm: number for number, arm in enumerate(self._run.spec.arms)}
             for released, case in cases:
                 frame, harm = self._frames.frame(case), self._frames.harm(case)
                 ours = sorted(
-                    (a for a in attempts if a.stimulus == released.stimulus),
+                    attempts.get(released.ordinal, ()),
                     key=lambda a: (arms.get(a.arm, 99), a.index),
                 )
                 slug = harm[0] if harm else None

@@ -120,6 +120,10 @@ async def resume_run(workspace: Workspace, name: str, operation: Operation) -> E
         study = unit.studies.slug_of(run.study_id)
         if run.state == "cancelled":
             raise InputError(f"run {run.name} was cancelled, for good; start a new run")
+        if run.spec.frame == "imported":
+            raise InputError(
+                f"run {run.name} was imported from a file, so nothing of it can be executed; judge or rate it"
+            )
         rules = inline_rules(unit, study, operation.judges, workspace.ids)
     _check_budget(operation.budget, run.spec.target)
     async with connected(workspace, run.spec.target) as client:

@@ -24,7 +24,9 @@ def summary(
     """Sentences that somebody who decides can read alone."""
     held = Counter(o.arm for o in observations if o.state == "completed")
     lines = [
-        f"{spec.target_name} held {plural(held.total(), 'conversation')} over {plural(manifest.cases, 'test case')}, "
+        f"The file holds {plural(held.total(), 'conversation')} with {spec.target_name}."
+        if spec.frame == "imported"
+        else f"{spec.target_name} held {plural(held.total(), 'conversation')} over {plural(manifest.cases, 'test case')}, "
         f"under {plural(len(spec.arms), 'condition')}{_by_condition(held, spec)}."
     ]
     for panel in panels:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from redloom.storage.tables import attempt, interaction, judgement, turn
+from redloom.storage.tables import attempt, imported, interaction, judgement, turn
 
 
 def damage(connection: sa.Connection) -> Iterator[str]:
@@ -22,7 +22,7 @@ def damage(connection: sa.Connection) -> Iterator[str]:
 
 def broken_links(connection: sa.Connection) -> Iterator[str]:
     """Rows of a run that name a conversation that is not there."""
-    for table in (attempt, turn, judgement):
+    for table in (attempt, imported, turn, judgement):
         lost = (
             sa.select(sa.func.count())
             .select_from(table)

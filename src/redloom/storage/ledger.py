@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,12 +14,56 @@ import sqlalchemy as sa
 from redloom.domain.run import Record
 from redloom.errors import StoreError
 from redloom.storage.bulk import BulkInsert
-from redloom.storage.database import Database, store_errors
+from redloom.storage.database import Database, shown, store_errors
 from redloom.storage.mapping import judgement_row, storable, turn_row
 from redloom.storage.tables import attempt, interaction, judgement, turn
 from redloom.storage.types import digest_bytes
 
 MOST_AT_ONCE = 512
+
+
+class Place:
+    """The file of a database, watched: what is committed to a file that was deleted would be lost."""
+
+    def __init__(self, database: Database) -> None:
+        """Where there is no file, as on a server, nothing is watched."""
+        self._database = database
+        url = database.engine.url
+        named = url.database if url.get_backend_name() == "sqlite" else None
+        self._path = Path(named).absolute() if named and named != ":memory:" else None
+        self._file = self._found()
+
+    def check(self, connection: sa.Connection | None = None) -> None:
+        """Raise StoreError where the file is not the one it was; all that was committed is copied beside it first.
+
+        ``connection`` is one to the old file, in no transaction; without one, the next of the pool.
+        """
+        if self._path is None or self._found() == self._file:
+            return
+        if connection is not None:
+            copy = self._copy(connection, self._path)
+        else:
+            with self._database.connect() as another:
+                copy = self._copy(another, self._path)
+        raise StoreError(
+            f"the database {shown(self._database.url)} failed: its file was deleted, moved or replaced while it was in "
+            f"use. Everything that was committed is in {copy.name!r} beside it; put that in its place"
+        )
+
+    def _found(self) -> tuple[int, int] | None:
+        if self._path is None:
+            return None
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _copy(self, connection: sa.Connection, path: Path) -> Path:
+        names = (path.with_name(f"{path.name}.rescued{n or ''}") for n in itertools.count())
+        copy = next(name for name in names if not name.exists())
+        connection.exec_driver_sql("VACUUM INTO ?", (str(copy),))
+        return copy
 
 
 class SqlLedger:
@@ -33,6 +79,7 @@ class SqlLedger:
         self._broken: Exception | None = None
         self._closing = False
         self._connection: sa.Connection | None = None
+        self._place = Place(database)
 
     async def __aenter__(self) -> SqlLedger:
         self._writer = asyncio.create_task(self._write_queue())
@@ -106,6 +153,7 @@ class SqlLedger:
                         for r in ends
                     ]
                     connection.execute(_END, rows)
+            self._place.check(connection)
 
     def _rows(self, records: list[Record]) -> list[tuple[BulkInsert, list[tuple[Any, ...]]]]:
         conversations: list[tuple[Any, ...]] = []

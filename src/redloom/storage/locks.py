@@ -39,7 +39,14 @@ def _file_lock(path: Path, name: str) -> Generator[None]:
     except ImportError:  # a system without advisory locks
         yield
         return
-    with path.open("w") as file:
+    try:
+        file = path.open("w")
+    except OSError as error:
+        raise StoreError(
+            f"the database's folder {str(path.parent)!r} cannot be written to: {error.strerror or error}; what was "
+            f"committed is safe. Go on with: redloom resume {name}"
+        ) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -193,6 +193,17 @@ turn = sa.Table(
     sqlite_with_rowid=False,
 )
 
+imported = sa.Table(
+    "imported",
+    metadata,
+    _reference("run_id", "run.id", key=True),
+    sa.Column("ordinal", sa.Integer, primary_key=True),  # of the case that has its user's side
+    sa.Column("interaction", TimeOrdered, nullable=False),
+    sa.Column("line", sa.Integer, nullable=False),  # of the file
+    _text("system", null=True),  # the system prompt in force
+    sqlite_with_rowid=False,
+)
+
 decision = sa.Table(
     "decision",
     metadata,

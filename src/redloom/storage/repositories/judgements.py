@@ -10,7 +10,7 @@ from sqlalchemy import exc
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.storage.bulk import BulkInsert
 from redloom.storage.mapping import judgement_row, to_judgement
-from redloom.storage.tables import attempt, instrument, judgement
+from redloom.storage.tables import attempt, imported, instrument, judgement
 
 _INSERT = BulkInsert(judgement)
 
@@ -62,11 +62,11 @@ class Judgements:
 
     def instruments(self, run_id: int) -> dict[str, Instrument]:
         """Digest -> every instrument that judged a conversation of this run."""
-        used = (
+        used = [
             sa.select(judgement.c.instrument_id)
-            .join_from(judgement, attempt, attempt.c.interaction == judgement.c.interaction)
-            .where(attempt.c.run_id == run_id)
-            .distinct()
-        )
-        query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(used))
+            .join_from(judgement, table, table.c.interaction == judgement.c.interaction)
+            .where(table.c.run_id == run_id)
+            for table in (attempt, imported)
+        ]
+        query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(sa.union(*used)))
         return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}

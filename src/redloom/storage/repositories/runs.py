@@ -13,11 +13,12 @@ import sqlalchemy as sa
 from redloom.domain.decision import Decision
 from redloom.domain.interaction import Interaction, Turn
 from redloom.domain.run import RunSpec, RunState, Used
-from redloom.storage.mapping import to_turn, to_value
-from redloom.storage.tables import attempt, interaction, run, turn
+from redloom.storage.bulk import BulkInsert
+from redloom.storage.mapping import storable, to_turn, to_value, turn_row
+from redloom.storage.tables import attempt, imported, interaction, run, turn
 from redloom.storage.tables import decision as decision_table
 
-
+_INTERACTIONS, _IMPORTED, _TURNS = BulkInsert(interaction), BulkInsert(imported), BulkInsert(turn)
 _LAST = re.compile(r"last(?:~(\d{1,6}))?")
 
 
@@ -126,6 +127,47 @@ class Runs:
             .order_by(decision_table.c.id)
         )
         return [to_value(Decision, body, what="a decision") for body in self._connection.scalars(query)]
+
+    def add_imported(
+        self, run_id: int, rows: Iterable[tuple[int, bytes, int, str | None]], turns: Iterable[Turn]
+    ) -> None:
+        """Conversations from a file: ordinal of the case, id, line, system prompt of each; and their turns."""
+        found = list(rows)
+        _INTERACTIONS.execute(self._connection, [(key, run_id, None) for _, key, _, _ in found])
+        _IMPORTED.execute(
+            self._connection,
+            [
+                (run_id, ordinal, key, line, storable(system) if system else None)
+                for ordinal, key, line, system in found
+            ],
+        )
+        _TURNS.execute(self._connection, [turn_row(turn) for turn in turns])
+
+    def imported(self, run_id: int, *, first: int, last: int) -> dict[int, StoredAttempt]:
+        """Ordinal -> the conversation that was imported as that case, in the form of a completed attempt."""
+        query = (
+            sa.select(imported.c.ordinal, imported.c.interaction, interaction.c.ended_by)
+            .join_from(imported, interaction, interaction.c.id == imported.c.interaction)
+            .where(imported.c.run_id == run_id, imported.c.ordinal.between(first, last))
+        )
+        return {
+            row.ordinal: StoredAttempt(
+                bytes(row.interaction).hex(),
+                "full",
+                0,
+                "completed",
+                Used(),
+                bytes(row.interaction),
+                None,
+                row.ended_by,
+            )
+            for row in self._connection.execute(query)
+        }
+
+    def count_imported(self, run_id: int) -> int:
+        """How many conversations were imported as this run."""
+        query = sa.select(sa.func.count()).where(imported.c.run_id == run_id)
+        return self._connection.scalar(query) or 0
 
     def states(self, run_id: int) -> dict[str, dict[str, int]]:
         """Arm -> state -> how many attempts."""
