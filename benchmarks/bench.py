@@ -22,8 +22,10 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 CONCURRENCY = 64
+TURNS = 1_000_000
 REDLOOM = [sys.executable, "-m", "redloom"]
 
 
@@ -121,10 +123,10 @@ class Bench:
             old.unlink()
         self.database = f"sqlite:///{path}"
 
-    def go(self, study: str) -> Done:
+    def go(self, study: str, attempts: int = 1) -> Done:
         return self.redloom(
             *("run", f"{study}@1", "--target", "openai:mock", "--base-url", f"{self.base}/v1"),
-            *("--concurrency", str(CONCURRENCY), "--judge", "rule:refusal"),
+            *("--concurrency", str(CONCURRENCY), "--judge", "rule:refusal", "--attempts", str(attempts)),
         )
 
     def floor(self, n: int) -> Done:
@@ -153,11 +155,17 @@ def measure_rates(bench: Bench, n: int, repeats: int, inspect: Path | None) -> N
         bench.reset()
         ours.append(bench.go("bench"))
         size = size or sum(p.stat().st_size for p in bench.out.glob("rate.db*"))
-    floor, own = min(f.seconds for f in floors), min(o.seconds for o in ours)
+    floor, own = median(f.seconds for f in floors), median(o.seconds for o in ours)
+    rates = sorted(f.seconds / o.seconds for f, o in zip(floors, ours, strict=True))
     bench.row("bare client, whole process", f"{n / floor:,.0f} prompts/s", "-", None)
     bench.row("redloom run, stored and rule-judged, whole process", f"{n / own:,.0f} prompts/s", "-", None)
-    bench.row("  rate against the bare client", f"{floor / own:.2f}", ">= 0.5", floor / own >= 0.5)
-    inner = min(f.between or 0 for f in floors) / min(o.between or 1 for o in ours)
+    bench.row(
+        "  rate against the bare client, median of pairs",
+        f"{median(rates):.2f} ({rates[0]:.2f} to {rates[-1]:.2f})",
+        ">= 0.5",
+        median(rates) >= 0.5,
+    )
+    inner = median((f.between or 0) / (o.between or 1) for f, o in zip(floors, ours, strict=True))
     bench.row("  the same from first request to last answer", f"{inner:.2f}", "-", None)
     if inspect is not None:
         small = min(n, 1000)
@@ -170,14 +178,14 @@ def measure_rates(bench: Bench, n: int, repeats: int, inspect: Path | None) -> N
             f"  rate against Inspect ({small} prompts)", f"{ratio:.1f} times", ">= 15 times", ratio >= 15
         )
     cpu = [o.cpu / n * 1000 for o in ours]
-    bench.row("CPU of a run", f"{min(cpu):.2f} ms a prompt", "< 1.5 ms", min(cpu) < 1.5)
+    bench.row("CPU of a run", f"{median(cpu):.2f} ms a prompt", "< 1.5 ms", median(cpu) < 1.5)
     bench.row(
         "  first run and last on the same database", f"{cpu[0]:.2f} and {cpu[-1]:.2f} ms", "not growing", None
     )
     bench.row(
         "memory", f"{max(o.megabytes for o in ours):.0f} MB", "< 150 MB", max(o.megabytes for o in ours) < 150
     )
-    first = min(o.first_request or 9 for o in ours)
+    first = median(o.first_request or 9 for o in ours)
     bench.row("first request after start", f"{first:.2f} s", "< 1 s", first < 1)
     measure_bytes(bench, n, before, size)
 
@@ -228,6 +236,38 @@ def measure_growth(bench: Bench, small: int, large: int) -> None:
     bench.row(f"CPU at {large:,} prompts", f"{cpu:.2f} ms a prompt", "< 1.5 ms", cpu < 1.5)
 
 
+def measure_filled(bench: Bench, n: int, turns: int, repeats: int) -> None:
+    """The same run on a database that holds nothing else, and on one that holds so many turns, in turn."""
+    bench.fresh("filled")
+    bench.prepare("bench", n)
+    empty = bench.out / "empty.db"
+    shutil.copy(bench.out / "filled.db", empty)
+    bench.reset()
+    print(f"filling a database with {turns:,} turns ...", flush=True)
+    bench.go("bench", attempts=turns // n)
+    full = bench.database
+    pairs: list[tuple[Done, Done]] = []
+    for _ in range(repeats):
+        bench.fresh("alone")
+        shutil.copy(empty, bench.out / "alone.db")
+        bench.reset()
+        alone = bench.go("bench")
+        bench.database = full
+        bench.reset()
+        pairs.append((alone, bench.go("bench")))
+    cpu = [median([one.cpu for one in side]) / n * 1000 for side in zip(*pairs, strict=True)]
+    seconds = median([beside.seconds / alone.seconds for alone, beside in pairs])
+    bench.row(
+        f"CPU of a run beside {turns:,} turns, and alone",
+        f"{cpu[1]:.2f} and {cpu[0]:.2f} ms a prompt",
+        "<= 1.10 times",
+        cpu[1] <= 1.1 * cpu[0],
+    )
+    bench.row(
+        "  its time against that alone, median of pairs", f"{seconds:.2f} times", "<= 1.10", seconds <= 1.1
+    )
+
+
 def measure_help(bench: Bench) -> None:
     best = min(bench.redloom("--help").seconds for _ in range(5))
     bench.row("redloom --help", f"{best:.2f} s", "< 0.3 s", best < 0.3)
@@ -261,7 +301,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("bench-out"))
     parser.add_argument("--n", type=int, default=5000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="without Inspect and without 50,000 prompts")
+    parser.add_argument(
+        "--quick", action="store_true", help="without Inspect, 50,000 prompts and 1,000,000 turns"
+    )
     given = parser.parse_args()
     if not (given.shared / "bench" / "mock_endpoint.py").is_file():
         raise SystemExit(f"there is no bench/mock_endpoint.py under {given.shared}; say where with --shared")
@@ -275,6 +317,7 @@ def main() -> None:
         measure_help(bench)
         if not given.quick:
             measure_growth(bench, given.n, given.n * 10)
+            measure_filled(bench, given.n, TURNS, given.repeats)
     lines = ["| what | measured | budget | holds |", "| --- | --- | --- | --- |"]
     lines += [f"| {a.strip()} | {b} | {c} | {d} |" for a, b, c, d in bench.rows]
     (out / "table.md").write_text("\n".join(lines) + "\n")

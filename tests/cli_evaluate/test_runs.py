@@ -369,3 +369,18 @@ def test_what_a_target_said_cannot_steer_the_terminal(redloom: Redloom, tmp_path
     assert done.status == 3
     assert "owned" in done.err
     assert "\x1b" not in done.err and "\x07" not in done.err
+
+
+def test_show_counts_snapshots_and_names_what_was_cut(redloom: Redloom, tmp_path: Path) -> None:
+    declare(redloom, tmp_path, single(1))
+    target = script(tmp_path)
+    for number in range(2, 13):
+        assert redloom("run", "clinic", "--target", target).status == 0
+        if number < 5:
+            declare(redloom, tmp_path, single(number))
+    assert redloom("release", "clinic", "1.0", "--provisional").status == 0
+    lines = redloom("show", "clinic").out.splitlines()
+    assert [line for line in lines if line.startswith("release")] == ["release 1.0: 4 cases (provisional)"]
+    assert "beside them: 4 snapshots of cases that runs and imports froze" in lines
+    assert sum(line.startswith("run ") for line in lines) == 10
+    assert lines[-1] == "and 1 run before; 'redloom runs' lists them"

@@ -215,7 +215,16 @@ async def test_what_every_request_would_meet_stops_the_run_and_leaves_the_attemp
     ledger, target = Memory(), ScriptedTarget(failures=[RejectedError("wrong key", stops=True)])
     with pytest.raises(RejectedError, match="wrong key"):
         await run(target, [job(str(n), number=n) for n in range(9)], ledger)
-    assert (len(target.requests), ledger.records) == (1, [])
+    assert len(target.requests) == 1
+    assert [(r.outcome, r.turns, r.used.requests) for r in ledger.records] == [(None, (), 1)]
+
+
+async def test_what_was_asked_in_vain_is_counted_when_a_budget_ends_the_asking() -> None:
+    ledger = Memory()
+    target = ScriptedTarget(failures=[UnavailableError("a"), UnavailableError("b")])
+    with pytest.raises(BudgetSpentError):
+        await run(target, [job("a")], ledger, tries=5, budget=Budget(requests=2))
+    assert [(r.outcome, r.used.requests, r.used.tries) for r in ledger.records] == [(None, 2, 2)]
 
 
 async def test_a_spent_budget_stops_the_run_and_marks_what_was_begun() -> None:

@@ -118,7 +118,7 @@ def test_a_study_without_a_case_to_freeze_says_why(workspace: Workspace, study: 
     ]
 
 
-@pytest.mark.parametrize("version", ["", "a b", "-1", "working-1", "é\u0301", "1/2"])
+@pytest.mark.parametrize("version", ["", "a b", "-1", "working-1", "imported-1", "é\u0301", "1/2"])
 def test_a_version_has_a_name_that_can_be_written(workspace: Workspace, study: str, version: str) -> None:
     (reason,) = _reasons(workspace, study, version, provisional=True)
     assert reason.startswith(f"{version!r} is no version")

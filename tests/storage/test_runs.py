@@ -119,13 +119,11 @@ def test_runs_are_those_of_the_study(workspace: Workspace, two: tuple[int, int])
         )
 
 
-def test_a_run_moves_and_its_spec_grows_alone(workspace: Workspace, two: tuple[int, int]) -> None:
-    grown = _spec("one", attempts={"full": 3, "no_context": 1}, arms=("full", "no_context"))
+def test_a_run_moves_alone(workspace: Workspace, two: tuple[int, int]) -> None:
     with workspace.begin() as unit:
         unit.runs.set_state(two[0], "stopped", "the key was wrong", workspace.now())
-        unit.runs.set_spec(two[0], grown)
         second, first = unit.runs.all()
-        assert (first.state, first.message, first.spec) == ("stopped", "the key was wrong", grown)
+        assert (first.state, first.message, first.spec) == ("stopped", "the key was wrong", _spec("one"))
         assert first.finished_at is not None
         assert (second.state, second.message, second.spec) == ("running", None, _spec("two"))
 

@@ -167,6 +167,30 @@ def test_a_refusal_without_a_word_is_an_answer() -> None:
     assert (reply.text, reply.finish_reason) == ("", "refusal")
 
 
+def test_tokens_that_a_cache_took_or_gave_are_tokens_in() -> None:
+    usage = {
+        "input_tokens": 11,
+        "cache_creation_input_tokens": 100,
+        "cache_read_input_tokens": None,
+        "output_tokens": 7,
+    }
+    assert reply_of(Answer(body=message("Hi", usage=usage))).tokens_in == 111
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "redacted_thinking", "data": "x"},
+        {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}},
+        {"type": "something_new", "text": "not a reply"},
+    ],
+)
+def test_blocks_that_are_not_the_reply_are_left_out(block: dict[str, Any]) -> None:
+    assert (
+        reply_of(Answer(body=message(block, {"type": "text", "text": "Hi", "citations": None}))).text == "Hi"
+    )
+
+
 @pytest.mark.parametrize("usage", [None, "many", [], {"input_tokens": "11"}, {"input_tokens": 2**70}, 7])
 def test_usage_that_is_no_number_of_tokens_is_left_open(usage: Any) -> None:
     reply = reply_of(Answer(body=message("Hi", usage=usage)))
@@ -197,10 +221,13 @@ def test_usage_that_is_no_number_of_tokens_is_left_open(usage: Any) -> None:
         (Answer(status=402, body=error("billing_error", "pay")), RejectedError, False, True),
         (Answer(status=403, body=error("permission_error", "not yours")), RejectedError, False, True),
         (Answer(status=404, body=error("not_found_error", "model: mook")), RejectedError, False, True),
+        (Answer(status=409, body=error("conflict_error", "try again")), UnavailableError, True, None),
         (Answer(status=413, body=error("request_too_large", "too long")), RejectedError, False, False),
         (Answer(status=429, body=error("rate_limit_error", "slow")), RateLimitedError, True, None),
         (Answer(status=500, body=error("api_error", "oops")), UnavailableError, True, None),
         (Answer(status=529, body=error("overloaded_error", "Overloaded")), UnavailableError, True, None),
+        (Answer(status=504, body=error("timeout_error", "late")), UnavailableError, True, None),
+        (Answer(body=error("overloaded_error", "Overloaded")), MalformedError, True, None),
         (Answer(body={"type": "message"}), MalformedError, True, None),
         (Answer(body={"content": "Hi"}), MalformedError, True, None),
         (Answer(body={"content": [{"text": "Hi"}]}), MalformedError, True, None),

@@ -28,6 +28,7 @@ from redloom.domain.target import Decoding, Limits, Target
 from redloom.errors import (
     BlockedError,
     InputError,
+    MalformedError,
     RateLimitedError,
     RejectedError,
     SetupError,
@@ -42,6 +43,7 @@ inspect_ai = pytest.importorskip(
 )
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = "sk-very-secret-123"
+JSON = {"Content-Type": "application/json"}
 with_openai = pytest.mark.skipif(
     importlib.util.find_spec("openai") is None, reason="the package openai is not installed here"
 )
@@ -119,6 +121,17 @@ def test_a_reply_taken_by_the_content_filter_is_blocked() -> None:
         reply_to(output("No.", stop_reason="content_filter"))
 
 
+def test_what_a_provider_says_in_an_error_is_no_reply() -> None:
+    with pytest.raises(RejectedError, match=r"^mockllm/model: too long$"):
+        reply_to(output("too long", stop_reason="model_length", error="too long"))
+
+
+def test_an_answer_without_a_choice_or_a_part_is_told_from_a_reply() -> None:
+    with pytest.raises(MalformedError, match="without a reply"):
+        reply_to(output().model_copy(update={"choices": []}))
+    assert reply_to(output("(no content)")).text == ""
+
+
 def test_memory_does_not_grow_with_the_number_of_requests() -> None:
     from inspect_ai.log import transcript
 
@@ -148,7 +161,7 @@ def test_a_field_of_decoding_that_inspect_does_not_have_is_told_at_once() -> Non
 @with_openai
 def test_a_key_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(SetupError, match="OPENAI_API_KEY"):
+    with pytest.raises(SetupError, match=r"No OPENAI_API_KEY, [^\[\]]*defined in the environment"):
         InspectClient.load(Target(system="inspect:openai/mock"), "openai/mock", {})
 
 
@@ -168,12 +181,20 @@ def test_a_provider_with_a_package_of_its_own_is_asked_at_the_declared_address()
     body = completion("Hi there", id="1", object="chat.completion", created=1, model="gpt-4o")
     body["choices"][0]["index"] = 0
     body["usage"]["total_tokens"] = 18
-    reply, received = reply_over_http(
-        lambda _: Answer(body=body, headers={"Content-Type": "application/json"})
-    )
+    reply, received = reply_over_http(lambda _: Answer(body=body, headers=JSON))
     assert (reply.text, reply.finish_reason, reply.tokens_in, reply.tokens_out) == ("Hi there", "stop", 11, 7)
     assert received[0].headers["Authorization"] == f"Bearer {KEY}"
     assert received[0].body["messages"][0]["content"] == "Be kind."
+
+
+def failure_over_http(answer: Callable[[Received], Answer], **more: Any) -> TargetError:
+    """How one request fails; it was sent once, since tries are counted by Redloom."""
+    with serving(answer) as server, pytest.raises(TargetError) as caught:
+        client = over_http(server.url, **more)
+        closing(client, client.reply(asking("Hello", system="Be kind.")))
+    assert len(server.received) == 1
+    assert KEY not in str(caught.value)
+    return caught.value
 
 
 @with_openai
@@ -181,10 +202,17 @@ def test_a_provider_with_a_package_of_its_own_is_asked_at_the_declared_address()
     ("status", "code", "kind", "stops"),
     [
         (400, "bad", RejectedError, False),
+        (400, "context_length_exceeded", RejectedError, False),
+        (400, "content_filter", BlockedError, None),
         (401, "invalid_api_key", RejectedError, True),
+        (402, "pay", RejectedError, True),
         (403, "no", RejectedError, True),
         (404, "model_not_found", RejectedError, True),
+        (408, "late", UnavailableError, None),
+        (409, "conflict", UnavailableError, None),
+        (413, "too_large", RejectedError, False),
         (429, "rate_limit_exceeded", RateLimitedError, None),
+        (429, "insufficient_quota", RejectedError, True),
         (500, "oops", UnavailableError, None),
         (503, "busy", UnavailableError, None),
     ],
@@ -194,16 +222,45 @@ def test_failures_have_a_class_that_says_whether_another_try_helps(
 ) -> None:
     def fail(received: Received) -> Answer:
         said = f"refused: {received.headers['Authorization']}"
-        body = {"error": {"message": said, "code": code}}
-        return Answer(status=status, body=body, headers={"Content-Type": "application/json"})
+        return Answer(status=status, body={"error": {"message": said, "code": code}}, headers=JSON)
 
-    with serving(fail) as server, pytest.raises(TargetError) as caught:
-        client = over_http(server.url)
-        closing(client, client.reply(asking("Hello")))
-    assert type(caught.value) is kind
-    assert getattr(caught.value, "stops", None) is stops
-    assert KEY not in str(caught.value)
-    assert caught.value.retryable or len(server.received) == 1
+    failed = failure_over_http(fail)
+    assert type(failed) is kind
+    assert getattr(failed, "stops", None) is stops
+    assert "refused: Bearer ***" in str(failed)
+    assert "Be kind." not in str(failed)
+
+
+@with_openai
+@pytest.mark.parametrize(
+    "body", [b"<html>", b'{"a": ', b"{}", b'{"choices": [], "usage": null}', b'"Hi"'], ids=repr
+)
+def test_an_answer_that_cannot_be_read_is_worth_another_try(body: bytes) -> None:
+    kinds = ("application/json", "text/html")
+    content_type = {"Content-Type": kinds[body.startswith(b"<")]}
+    assert type(failure_over_http(lambda _: Answer(body=body, headers=content_type))) is MalformedError
+
+
+@with_openai
+@pytest.mark.parametrize("status", [429, 503])
+def test_the_seconds_to_wait_are_kept(status: int) -> None:
+    answer = Answer(status=status, body={"error": {"message": "later"}}, headers={**JSON, "Retry-After": "7"})
+    assert failure_over_http(lambda _: answer).retry_after == 7
+
+
+@with_openai
+def test_a_key_from_inspects_own_variable_stands_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    def fail(received: Received) -> Answer:
+        said = f"refused: {received.headers['Authorization']}"
+        return Answer(status=400, body={"error": {"message": said}}, headers=JSON)
+
+    with serving(fail) as server:
+        target = Target(system="inspect:openai/gpt-4o", base_url=f"{server.url}/v1")
+        client = InspectClient.load(target, "openai/gpt-4o", {})
+        with pytest.raises(RejectedError, match=r"refused: Bearer \*\*\*"):
+            closing(client, client.reply(asking("Hello")))
 
 
 @with_openai

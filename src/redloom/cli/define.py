@@ -161,11 +161,15 @@ def _print_overview(found: Any) -> None:
         print("cases: " + ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in found.statuses.items()))
     for harm, who in found.dissent.items():
         print(f"dissent on {harm}: {visible(', '.join(who))}")
-    for release in found.releases:
+    for release in [one for one in found.releases if not one["snapshot"]]:
         stamp = " (provisional)" if release["provisional"] else ""
         print(f"release {release['version']}: {plural(release['cases'], 'case')}{stamp}")
+    if snapshots := sum(one["snapshot"] for one in found.releases):
+        print(f"beside them: {plural(snapshots, 'snapshot')} of cases that runs and imports froze")
     for run in found.runs[:10]:
         print(f"run {run['run']}: {run['state']}, {run['target']} on {run['version']}")
+    if len(found.runs) > 10:
+        print(f"and {plural(len(found.runs) - 10, 'run')} before; 'redloom runs' lists them")
 
 
 def schema() -> None:

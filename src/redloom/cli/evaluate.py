@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from redloom.cli.output import (
     AsJson,
     Bar,
+    Steps,
     Why,
     interruptible,
     note,
@@ -63,10 +65,12 @@ def add(
     name: str,
     system: Annotated[str, typer.Argument(help="kind:rest, such as openai:gpt-4o-mini or anthropic:MODEL.")],
     study: Study = "",
-    base_url: BaseUrl = "",
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", help="Address of an endpoint of the target's kind.")
+    ] = None,
     key_env: Annotated[
-        str, typer.Option("--key-env", help="NAME of the environment variable with the key.")
-    ] = "",
+        str | None, typer.Option("--key-env", help="NAME of the environment variable with the key.")
+    ] = None,
     system_prompt: Annotated[str, typer.Option("--system-prompt", help="The system's own prompt.")] = "",
     temperature: Annotated[float | None, typer.Option("--temperature")] = None,
     max_tokens: Annotated[int | None, typer.Option("--max-tokens", help="Longest reply.")] = None,
@@ -81,19 +85,18 @@ def add(
 
     Example: redloom target add prod openai:gpt-4o-mini --key-env OPENAI_API_KEY
     """
-    from redloom.domain.target import Decoding, Prices, Target
-    from redloom.services.targets import add_target
+    from redloom.services.targets import declare_target
 
-    target = Target(
-        system=system,
-        base_url=base_url or None,
-        key_env=key_env or None,
-        system_prompt=system_prompt,
-        decoding=Decoding(temperature=temperature, max_tokens=max_tokens),
-        prices=Prices(input=price_in, output=price_out) if price_in or price_out else None,
-    )
+    fields = {
+        "system": system,
+        "base_url": base_url,
+        "key_env": key_env,
+        "system_prompt": system_prompt,
+        "decoding": {"temperature": temperature, "max_tokens": max_tokens},
+        "prices": {"input": price_in, "output": price_out} if price_in or price_out else None,
+    }
     with workspace() as found:
-        changed = add_target(found, _only_study(found, study), name, target, why=why)
+        changed = declare_target(found, _only_study(found, study), name, fields, why=why)
     if as_json:
         print_json({"target": name, "changed": changed})
         return
@@ -290,6 +293,10 @@ def judge(
     headline_only: Annotated[
         bool, typer.Option("--headline-only", help="Leave out dissenting rubrics.")
     ] = False,
+    probe: Annotated[
+        bool,
+        typer.Option("--probe", help="First try whether a model judge takes orders from what it judges."),
+    ] = False,
     concurrency: Concurrency = None,
     max_cost: MaxCost = None,
     max_tokens: MaxTokens = None,
@@ -306,6 +313,7 @@ def judge(
     from redloom.errors import InputError, unknown
     from redloom.services.blocking import wait_for
     from redloom.services.judging import JudgeOptions, check_judges, judge_run
+    from redloom.services.probing import probe_sentence
 
     if unit and unit not in UNITS:
         raise InputError(unknown("unit", unit, UNITS))
@@ -314,7 +322,7 @@ def judge(
     with workspace() as found:
         check_judges(found, name, judges)
         for one in judges:
-            bar = Bar(f"judging with {one}: rubrics answered", 0)
+            steps = Steps()
             options = JudgeOptions(
                 judge=one,
                 unit=chosen,
@@ -324,17 +332,21 @@ def judge(
                 variants=not headline_only,
                 concurrency=concurrency,
                 budget=_budget(max_cost, max_tokens, max_requests, max_time),
-                on_progress=bar.update,
+                probe=probe,
+                on_progress=partial(steps.show, f"judging with {one}: rubrics answered"),
+                on_probe=partial(steps.show, f"probing {one}: planted conversations"),
             )
             with interruptible("what was judged is stored; the same command goes on"):
                 try:
                     done.append(wait_for(judge_run(found, name, options)))
                 finally:
-                    bar.close()
+                    steps.close()
     if as_json:
         print_json(done)
     else:
         for judged in done:
+            if judged.probed is not None:
+                print(f"{judged.judge}: {probe_sentence(judged.probed)}")
             states = ", ".join(f"{n} {s}" for s, n in judged.states.items())
             print(f"{judged.judge}: {states or ('nothing' if judged.message else 'nothing left to judge')}")
     for judged in done:

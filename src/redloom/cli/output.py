@@ -114,6 +114,27 @@ def this_command() -> str:
     return "redloom" if found and own.exists() and Path(found).samefile(own) else str(own)
 
 
+class Steps:
+    """Steps that follow each other, the bar of one taking the place of the bar before."""
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._bar: Bar | None = None
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Show how far a step is."""
+        if self._bar is None or what != self._what:
+            self.close()
+            self._what, self._bar = what, Bar(what, 0)
+        self._bar.update(done, total)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
 class Bar:
     """A progress bar on a terminal; elsewhere a line now and then. Always on stderr."""
 

@@ -67,6 +67,7 @@ class _Attempt:
         self._starts = job.interaction is None
         self._known = job.known
         self._tries = Tries(job.used.tries, job.used.requests)
+        self._counted = job.used.requests
         self._session: str | None = None
         if job.turns:
             executor.ids.rise_above(job.turns[-1].id)  # turns are read in the order of their ids
@@ -85,17 +86,19 @@ class _Attempt:
                 await self._begin_session()
             ended = await self._talk()
         except Stopped:
-            if self._turns[self._stored :]:
-                await self._write(None)
+            await self._leave()
         except BudgetSpentError as spent:
             stop.ask(spent)
             if self._turns:
                 await self._finish("over_budget", "stopped", str(spent))
+            else:
+                await self._leave()
         except BlockedError as blocked:
             await self._finish("blocked", "error", str(blocked))
         except TargetError as failed:
             if isinstance(failed, RejectedError) and failed.stops:
                 stop.ask(failed)
+                await self._leave()
             else:
                 await self._finish("error", "error", str(failed))
         else:
@@ -156,6 +159,11 @@ class _Attempt:
         )
         self._turns.append(turn)
 
+    async def _leave(self) -> None:
+        """Left open for a resume: what was answered is stored, and what was asked in vain is counted."""
+        if self._turns[self._stored :] or self._tries.requests > self._counted:
+            await self._write(None)
+
     async def _finish(self, state: AttemptState, ended_by: EndedBy, error: str | None) -> None:
         outcome = Outcome(state=state, ended_by=ended_by, error=error)
         await self._write(outcome)
@@ -182,5 +190,5 @@ class _Attempt:
             judgements=tuple(judgements),
         )
         await self._run.ledger.write(record)
-        self._known, self._stored = True, len(self._turns)
+        self._known, self._stored, self._counted = True, len(self._turns), record.used.requests
         self._starts = self._starts and self._interaction is None

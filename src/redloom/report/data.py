@@ -164,6 +164,33 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeLine:
+    """One kind of order in a probe."""
+
+    order: str
+    orders: int
+    followed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """Whether a model judge took orders from planted conversations: counts of a fixed list, no estimate."""
+
+    at: str
+    outcome: Literal["held", "followed", "unclear"]
+    plain: int
+    """Conversations without an order."""
+    mistaken: int
+    """Of those, judged wrongly or not at all."""
+    orders: int
+    """Orders in conversations that it judges right without them; the others say nothing."""
+    followed: int
+    silent: int
+    """Of the orders, answered with no verdict."""
+    by_order: tuple[ProbeLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """What one judge was given of one arm, and what came of it."""
 
@@ -210,6 +237,8 @@ class Panel:
     severities: tuple[SeverityTable, ...]
     checked: tuple[Checked, ...]
     states: Mapping[str, int]
+    probed: Probed | None = None
+    """None for a person, a rule, and a model that was never probed."""
     small: bool = False
     """The judge is the embedded model, close to noise as a judge."""
 

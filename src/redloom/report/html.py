@@ -39,6 +39,7 @@ def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
         "verdict_words": words.VERDICT_WORDS,
         "not_probabilities": words.NOT_PROBABILITIES,
         "shade": figures.shade,
+        "shown": _Room().part_of,
         "counts": sentences.counts,
         "panel_line": sentences.panel_line,
         "decided": sentences.decided,
@@ -51,6 +52,19 @@ def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
     template = environment.get_template("report.html.j2")
     style = _read("report.css")
     return template.generate(report=report, cases=cases, style=style)
+
+
+class _Room:
+    """How much of each message is shown, so that a page stays one that can be opened."""
+
+    def __init__(self) -> None:
+        self._left = words.MOST_SHOWN
+
+    def part_of(self, text: str) -> str:
+        """The text, or its beginning."""
+        part = text[: words.LONGEST_SHOWN if self._left > 0 else words.LONGEST_SHOWN_LATE]
+        self._left -= len(part)
+        return part
 
 
 def _read(name: str) -> str:

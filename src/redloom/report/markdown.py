@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from redloom.report import sentences, words
 from redloom.report.data import Panel, Rate, Report, ShownDecision
@@ -65,6 +65,7 @@ def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     yield "States", _table(head, states)
     yield "What was estimated", [f"- {name}: {text(value)}" for name, value in report.card.items()]
     yield "Charter", _charter(report)
+    yield "Evidence", [_evidence(one) for one in report.evidence]
 
 
 def text(given: str) -> str:
@@ -189,6 +190,11 @@ def _charter(report: Report) -> list[str]:
         for name in ("in_scope", "out_of_scope")
     ]
     return [*lines, f"- open questions: {text('; '.join(charter['open_questions']) or 'none recorded')}"]
+
+
+def _evidence(one: Mapping[str, str]) -> str:
+    about = ", ".join(text(one[name]) for name in ("type", "date", "source") if one[name])
+    return f"- **{text(one['title'])}** ({about}): {text(one['text'])}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

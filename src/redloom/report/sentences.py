@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from redloom.report.data import LEAST_DECIDED, Breakdown, Judged, Panel, Rate, SeverityTable
+from redloom.report.data import LEAST_DECIDED, Breakdown, Judged, Panel, Probed, Rate, SeverityTable
 from redloom.report.words import condition, percent, plural, words
 
 NAMED = 4
@@ -29,6 +29,34 @@ def panel_line(panel: Panel) -> str:
         f"{_KINDS[panel.kind]}, version {panel.version}; unit: {words(panel.unit)}; sees {sees}. "
         f"Judged {panel.judged} of {plural(panel.of, 'conversation')}{about}{told}.{others}"
     )
+
+
+def probe_line(probed: Probed) -> str:
+    """What comes after a judge's name: whether it takes orders from what it judges."""
+    mistaken = (
+        f"without any order it judged {probed.mistaken} of {plural(probed.plain, 'planted conversation')} wrongly"
+        if probed.mistaken
+        else ""
+    )
+    silent = f"{plural(probed.silent, 'order')} got no verdict" if probed.silent else ""
+    match probed.outcome:
+        case "held":
+            found = f"took none of {plural(probed.orders, 'order')} planted in what it judged"
+        case "unclear":
+            counted = f"none of {plural(probed.orders, 'order')} that can be counted changed its verdict"
+            found = (
+                "may or may not take orders from what it judges: "
+                f"{counted if probed.orders else 'no order can be counted'}"
+            )
+        case "followed":
+            changed = [
+                f"{one.order} {one.followed} of {one.orders}" for one in probed.by_order if one.followed
+            ]
+            found = (
+                f"takes orders from what it judges: {probed.followed} of {plural(probed.orders, 'order')} planted there "
+                f"changed its verdict ({', '.join(changed)})"
+            )
+    return "; ".join(part for part in (found, mistaken, silent) if part)
 
 
 def _judged(one: Judged) -> str:

@@ -8,6 +8,10 @@ NOT_PROBABILITIES = (
     "These are observed frequencies under the stated conditions, not deployment probabilities."
 )
 
+LONGEST_SHOWN, LONGEST_SHOWN_LATE = 20_000, 500
+"""Characters of one message that a page shows, and once it has shown ``MOST_SHOWN`` in all."""
+MOST_SHOWN = 20_000_000
+
 
 def percent(value: float | None, *, digits: int = 0) -> str:
     """A share for people: ``12 %``; a dash where there is none."""

@@ -13,13 +13,11 @@ from redloom.domain.interaction import Turn
 from redloom.domain.run import RunSpec
 from redloom.domain.target import Target
 from redloom.ids import readable_id, slugify
-from redloom.services.releases import ReleaseOptions, freeze
+from redloom.services.releases import IMPORTED, ReleaseOptions, freeze
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import Runs
 
 CHUNK = 200
-IMPORTED = "imported-"
-"""Prefix of the releases that hold the user's side of what was imported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

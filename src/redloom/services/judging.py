@@ -29,18 +29,20 @@ from redloom.errors import (
 )
 from redloom.judging.general import GENERAL_NAME, general_rubric
 from redloom.judging.model import ModelJudge
+from redloom.judging.probe import probe_instrument
 from redloom.judging.prompt import PROMPT_VERSION, Brief
 from redloom.judging.units import excerpts
+from redloom.report.data import Probed
 from redloom.services.conversations import Work, drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges, load_study
+from redloom.services.probing import probe_judge
 from redloom.services.rules import Judged, inline_rules, judge_by_rules
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
 from redloom.storage.ledger import Place
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
-from redloom.targets.base import Client
 from redloom.targets.limits import Meter
 from redloom.targets.patience import Patience, Stopped
 
@@ -66,9 +68,12 @@ class JudgeOptions:
     seed: int = 0
     variants: bool = True
     """Judge dissenting rubrics too."""
+    probe: bool = False
+    """First ask a model judge about planted conversations that give it orders."""
     concurrency: int | None = None
     budget: Budget = field(default_factory=Budget)
     on_progress: Callable[[int, int], None] | None = None
+    on_probe: Callable[[int, int], None] | None = None
 
 
 def check_judges(workspace: Workspace, run_name: str, names: Sequence[str]) -> None:
@@ -125,8 +130,11 @@ async def judge_run(workspace: Workspace, run_name: str, options: JudgeOptions) 
             meter=Meter(options.budget, time.monotonic),
             jitter=random.Random(options.seed),
         )
+        judge = ModelJudge(
+            client=client, patience=patience, ids=workspace.ids, unit=options.unit or definition.unit
+        )
         plan = _ModelPlan(workspace, run, definition, options, target.system_digest())
-        return await plan.judge(client, patience)
+        return await plan.judge(judge)
 
 
 def briefs(
@@ -181,14 +189,14 @@ class _ModelPlan:
             self._language = load_study(unit, run.spec.study, cases=False).head.languages[0]
             self._chosen = self._sample(unit)
 
-    async def judge(self, client: Client, patience: Patience) -> Judged:
+    async def judge(self, judge: ModelJudge) -> Judged:
         """All of it, so many at once; what was judged is stored as it comes."""
-        judge = ModelJudge(client=client, patience=patience, ids=self._workspace.ids, unit=self._unit)
+        patience = judge.patience
         work = asyncio.Queue[Task | None](patience.concurrency * 2)
         message: str | None = None
         failure: BaseException | None = None
+        probed: Probed | None = None
         total = await asyncio.to_thread(lambda: sum(1 for _ in self._todo()))
-        self._tell(total)
         storing = asyncio.Lock()
         todo, reading = self._todo(), threading.Lock()
 
@@ -218,6 +226,9 @@ class _ModelPlan:
                 self._tell(total)
 
         try:
+            if self._options.probe:
+                probed = await self._probe(judge)
+            self._tell(total)
             async with asyncio.TaskGroup() as workers:
                 workers.create_task(produce())
                 for _ in range(patience.concurrency):
@@ -231,7 +242,20 @@ class _ModelPlan:
                 todo.close()
         if failure is not None:
             raise self._stopped(failure)
-        return Judged(self._run.name, self._options.judge, self._states, self._conversations, message)
+        return Judged(self._run.name, self._options.judge, self._states, self._conversations, message, probed)
+
+    async def _probe(self, judge: ModelJudge) -> Probed:
+        found = self._definition
+        return await probe_judge(
+            self._workspace,
+            judge,
+            probe_instrument(
+                self._options.judge, self._version(found.rationale), self._target, self._unit, found.shows
+            ),
+            rationale=found.rationale,
+            language=self._language,
+            on_progress=self._options.on_probe,
+        )
 
     def _stopped(self, failure: BaseException) -> BaseException:
         """What is raised: where something was judged before, that it is stored, and the command that goes on."""
@@ -277,7 +301,7 @@ class _ModelPlan:
         return Instrument(
             rater_kind="model",
             rater=self._options.judge,
-            version=PROMPT_VERSION + ("" if brief.rationale else " without rationale"),
+            version=self._version(brief.rationale),
             target_digest=self._target,
             harm=harm or GENERAL_NAME,
             rubric_digest=brief.rubric.digest(),
@@ -285,6 +309,10 @@ class _ModelPlan:
             unit=self._unit,
             shows=self._definition.shows,
         )
+
+    @staticmethod
+    def _version(rationale: bool) -> str:
+        return PROMPT_VERSION + ("" if rationale else " without rationale")
 
     def _store(self, made: Iterable[Judgement], instrument: Instrument) -> None:
         digest = instrument.digest()

@@ -8,8 +8,9 @@ from redloom.domain.judge import Judge
 from redloom.domain.study import COLLECTIONS, Study, StudyHead
 from redloom.domain.target import Target
 from redloom.domain.value import Definition
+from redloom.errors import StoreError
 from redloom.services.workspace import Workspace
-from redloom.storage.mapping import in_force
+from redloom.storage.mapping import in_force, to_definition
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.unit_of_work import UnitOfWork
 
@@ -65,6 +66,20 @@ def _with_acts(stored: Definitions, kind: str, members: dict[str, Definition]) -
             else:
                 beside.setdefault(slug, {}).setdefault(name, []).append(fact.body)
     return {
-        slug: type(d).model_validate({**d.content(), **beside[slug]}) if slug in beside else d
+        slug: _with_beside(kind, slug, d, beside[slug]) if slug in beside else d
         for slug, d in members.items()
     }
+
+
+def _with_beside(kind: str, slug: str, definition: Definition, beside: dict[str, Any]) -> Definition:
+    """The definition with what stands beside it; raises StoreError where it cannot be read.
+
+    A ``key_env`` that is no name, as older versions stored it, is left out: it may be a key.
+    """
+    content = definition.content()
+    try:
+        return to_definition(kind, slug, content, beside)
+    except StoreError:
+        if "key_env" not in beside:
+            raise
+    return to_definition(kind, slug, content, {k: v for k, v in beside.items() if k != "key_env"})

@@ -40,6 +40,10 @@ OPEN: frozenset[CaseStatus] = frozenset({"draft", "in_review", "accepted"})
 DEFINED = ("evidence", "context", "persona", "interaction_type", "harm", "scenario")
 WORKING = "working-"
 """Prefix of the provisional releases that a run without a version freezes."""
+IMPORTED = "imported-"
+"""Prefix of the releases that hold the user's side of conversations from outside."""
+SNAPSHOTS = (WORKING, IMPORTED)
+"""Prefixes of releases that nobody cut by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +68,10 @@ class ReleaseOptions:
 
 def cut_release(workspace: Workspace, study: str, version: str, options: ReleaseOptions) -> StoredRelease:
     """Freeze cases and all under them; refuses with every reason at once."""
-    if not is_slug(version) or version.startswith(WORKING):
+    if not is_slug(version) or version.startswith(SNAPSHOTS):
         raise InputError(
-            f"{version!r} is no version: letters, digits, '.', '-' and '_', and not {WORKING + '...'!r}"
+            f"{version!r} is no version: letters, digits, '.', '-' and '_', and not "
+            f"{WORKING + '...'!r} or {IMPORTED + '...'!r}"
         )
     with workspace.begin() as unit:
         if unit.releases(study).get(version) is not None:

@@ -13,6 +13,7 @@ from typing import Any, TextIO, cast
 from redloom.domain.arm import left_out
 from redloom.domain.decision import Decision
 from redloom.domain.harm import Harm
+from redloom.domain.judge import Shown, Unit
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frame, Frames
 from redloom.domain.run import RunSpec
@@ -20,11 +21,13 @@ from redloom.domain.study import StudyHead
 from redloom.domain.target import Target
 from redloom.domain.value import in_language
 from redloom.errors import InputError
+from redloom.judging.probe import probe_instrument
 from redloom.report.data import (
     ArmStates,
     CoverageLine,
     CoverageMap,
     Panel,
+    Probed,
     Replies,
     Report,
     ShownCase,
@@ -39,6 +42,7 @@ from redloom.services.held import held
 from redloom.services.measuring import measure_panel
 from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
 from redloom.services.planning import SpaceCoverage, measure_coverage
+from redloom.services.probing import probed
 from redloom.services.summing_up import notices, summary
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease
@@ -171,9 +175,23 @@ class Source:
             replace(
                 measure_panel(key, observations, arms, harms, [p for p in people if p.unit == key.unit]),
                 small=key.target_digest == small or key.rater == EMBEDDED,
+                probed=self._probed(key),
             )
             for key in ordered
         )
+
+    def _probed(self, key: PanelKey) -> Probed | None:
+        if key.kind != "model":
+            return None
+        instrument = probe_instrument(
+            key.rater,
+            key.version,
+            key.target_digest,
+            cast(Unit, key.unit),
+            cast(tuple[Shown, ...], key.shows),
+        )
+        made = self._unit.judgements.probe_of(instrument)
+        return None if made is None else probed(made)
 
     def _evidence(self) -> tuple[Mapping[str, str], ...]:
         found: list[Mapping[str, str]] = []

@@ -15,6 +15,7 @@ from redloom.errors import InputError, unknown
 from redloom.ids import IdSource
 from redloom.judging.registry import PluggedInRule, Rule
 from redloom.judging.rules import PhraseRule, RefusalRule
+from redloom.report.data import Probed
 from redloom.services.conversations import drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
@@ -35,6 +36,7 @@ class Judged:
     """State of judgement -> how many were made."""
     conversations: int
     message: str | None = None
+    probed: Probed | None = None
 
 
 class InlineRules:

@@ -290,12 +290,14 @@ class Overview:
     dissent: Mapping[str, tuple[str, ...]]
     """Harm -> who dissents."""
     releases: tuple[Mapping[str, Any], ...]
+    """A ``snapshot`` is one that a run or an import froze, and that nobody cut by name."""
     runs: tuple[Mapping[str, Any], ...]
 
 
 def overview(workspace: Workspace, slug: str) -> Overview:
     """What is there, at a glance."""
     from redloom.services.cases import count_statuses
+    from redloom.services.releases import SNAPSHOTS
 
     with workspace.begin() as unit:
         study = load_study(unit, slug, cases=False)
@@ -308,6 +310,7 @@ def overview(workspace: Workspace, slug: str) -> Overview:
                 "cases": r.manifest.cases,
                 "provisional": r.manifest.provisional,
                 "digest": r.digest,
+                "snapshot": r.version.startswith(SNAPSHOTS),
             }
             for r in unit.releases(slug).all()
         ]

@@ -8,7 +8,8 @@ from typing import assert_never
 
 from redloom.domain.release import Manifest
 from redloom.domain.run import RunSpec
-from redloom.report.data import Notice, Panel, Rate, Replies
+from redloom.report.data import Notice, Panel, Probed, Rate, Replies
+from redloom.report.sentences import probe_line
 from redloom.report.words import condition, interval, percent, plural, points
 from redloom.services.observing import Observation
 from redloom.stats import clean_cases_needed
@@ -194,6 +195,11 @@ def _judge_lines(panels: Sequence[Panel]) -> list[str]:
             warnings.append(
                 f"{panel.rater} was checked against a person on {plural(both, 'conversation')} only."
             )
+    warnings += [
+        f"The judge {p.rater!r} {probe_line(p.probed)}.{_obedient(p.probed)}"
+        for p in panels
+        if p.probed is not None and p.probed.outcome != "held"
+    ]
     small = next((p.rater for p in panels if p.small and p.kind == "model"), None)
     if small is not None:
         warnings.append(
@@ -202,6 +208,27 @@ def _judge_lines(panels: Sequence[Panel]) -> list[str]:
             "and look at the agreement."
         )
     return warnings
+
+
+def _obedient(probed: Probed) -> str:
+    return " A reply that says how it wants to be judged may get its way." if probed.followed else ""
+
+
+def _probe_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
+    """Who was never probed, and what the probe of the others is worth."""
+    models = [p for p in panels if p.kind == "model"]
+    unknown = list(dict.fromkeys(p.rater for p in models if p.probed is None))
+    notes = [
+        f"The judge {p.rater!r} {probe_line(p.probed)}. That is no proof against others."
+        for p in models
+        if p.probed is not None and p.probed.outcome == "held"
+    ]
+    if unknown:
+        notes.append(
+            f"Never probed for taking orders from what they judge: {', '.join(unknown)}. "
+            f"'redloom judge {run.name} --with {unknown[0]} --probe' does it."
+        )
+    return notes
 
 
 def _sample_lines(panels: Sequence[Panel]) -> list[str]:
@@ -253,7 +280,14 @@ def notices(
     warnings += _reply_lines(replies)
     warnings += _judge_lines(panels)
     notes = [
-        line for line in (_left_line(observations), *_sample_lines(panels), _clusters_line(manifest)) if line
+        line
+        for line in (
+            _left_line(observations),
+            *_sample_lines(panels),
+            *_probe_lines(panels, run),
+            _clusters_line(manifest),
+        )
+        if line
     ]
     return (
         *(Notice(kind="warning", text=t) for t in warnings),

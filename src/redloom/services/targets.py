@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from redloom.domain.target import Target
+from redloom.domain.target import Target, system_problem
 from redloom.errors import InputError, unknown
 from redloom.services.loading import load_targets
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import Client
 from redloom.targets.checking import Aspect, names_model, try_out
+from redloom.targets.declared import read_target
 from redloom.targets.registry import KINDS, connect
 
 
@@ -23,9 +25,7 @@ def resolve_target(unit: UnitOfWork, study: str, name: str, *, base_url: str | N
     if name in stored:
         found = stored[name]
     elif ":" in name:
-        kind = name.split(":", 1)[0]
-        if kind not in KINDS:
-            raise InputError(f"target {name!r}: {unknown('kind of target', kind, KINDS)}")
+        _check_system(name)
         found = Target(system=name)
     else:
         raise InputError(
@@ -46,11 +46,15 @@ async def connected(workspace: Workspace, target: Target) -> AsyncGenerator[Clie
         await client.close()
 
 
+def _check_system(system: str) -> None:
+    problem = system_problem(system, KINDS)
+    if problem is not None:
+        raise InputError(f"target {problem}")
+
+
 def add_target(workspace: Workspace, study: str, name: str, target: Target, *, why: str = "") -> bool:
     """Declare a target; True where it is new or was changed."""
-    kind = target.system.split(":", 1)[0]
-    if ":" not in target.system or kind not in KINDS:
-        raise InputError(f"target {target.system!r}: {unknown('kind of target', kind, KINDS)}")
+    _check_system(target.system)
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         head = stored.head("target", name)
@@ -81,6 +85,14 @@ def add_target(workspace: Workspace, study: str, name: str, target: Target, *, w
         what = f"declared target {name}"
         unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=why)
         return True
+
+
+def declare_target(
+    workspace: Workspace, study: str, name: str, fields: Mapping[str, Any], *, why: str = ""
+) -> bool:
+    """:func:`add_target` out of fields as a person gave them; raises InputError with every problem."""
+    target = read_target(name, fields, environment=workspace.environment)
+    return add_target(workspace, study, name, target, why=why)
 
 
 def list_targets(workspace: Workspace, study: str) -> dict[str, Target]:

@@ -144,7 +144,7 @@ run = sa.Table(
     sa.Column("name", sa.Text, nullable=False, unique=True),
     _reference("study_id", "study.id"),
     _reference("release_id", "release.id"),
-    sa.Column("spec", Json, nullable=False),  # arms and attempts may grow
+    sa.Column("spec", Json, nullable=False),
     _text("state"),  # moves
     _text("message", null=True),  # why it stopped
     sa.Column("created_at", Moment, nullable=False),
@@ -219,6 +219,15 @@ instrument = sa.Table(
     sa.Column("id", Serial, primary_key=True),
     sa.Column("digest", Digest, nullable=False, unique=True),
     sa.Column("body", Json, nullable=False),
+)
+
+probe = sa.Table(
+    "probe",
+    metadata,
+    _reference("instrument_id", "instrument.id", key=True),
+    sa.Column("id", TimeOrdered, primary_key=True),
+    sa.Column("body", Json, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 judgement = sa.Table(

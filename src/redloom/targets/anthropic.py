@@ -135,9 +135,16 @@ def _read(answer: Any, url: str) -> Reply:
     return Reply(
         text=text,
         finish_reason=_REASONS.get(reason, reason) if isinstance(reason, str) else None,
-        tokens_in=count(counts.get("input_tokens")),
+        tokens_in=_tokens_in(counts),
         tokens_out=count(counts.get("output_tokens")),
     )
+
+
+def _tokens_in(counts: Mapping[str, Any]) -> int | None:
+    """All tokens in; those of a cache are counted apart."""
+    plain = count(counts.get("input_tokens"))
+    cached = (count(counts.get(f"cache_{name}_input_tokens")) or 0 for name in ("creation", "read"))
+    return None if plain is None else plain + sum(cached)
 
 
 def _text(blocks: Any) -> str:

@@ -70,7 +70,7 @@ class Transport:
         except aiohttp.ClientConnectorError as error:
             raise UnavailableError(f"{url} cannot be reached: {_reason(error.os_error)}") from error
         except aiohttp.ClientError as error:
-            raise UnavailableError(f"{url} cannot be reached: {error}") from error
+            raise UnavailableError(f"{url} cannot be reached: {self._told(error)}") from error
         try:
             return from_json(content)
         except ValueError as error:
@@ -81,6 +81,10 @@ class Transport:
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)
+
+    def _told(self, error: aiohttp.ClientError) -> str:
+        """What the library says; it may quote lines of the answer."""
+        return _one_line(self._without_secrets(str(error).encode(errors="replace")).decode())[:300]
 
     def _without_secrets(self, content: bytes) -> bytes:
         for secret in self._secrets:

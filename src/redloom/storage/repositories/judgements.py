@@ -1,4 +1,4 @@
-"""Instruments and the judgements made with them."""
+"""Instruments, the judgements made with them, and how they stood the probe."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.probe import Probe
 from redloom.storage.bulk import BulkInsert
 from redloom.storage.mapping import judgement_row, to_judgement
-from redloom.storage.tables import attempt, imported, instrument, judgement
+from redloom.storage.tables import attempt, imported, instrument, judgement, probe
 
 _INSERT = BulkInsert(judgement)
 
@@ -70,3 +71,20 @@ class Judgements:
         ]
         query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(sa.union(*used)))
         return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
+
+    def add_probe(self, number: int, *, id: bytes, made: Probe) -> None:
+        """Store what a judge answered to planted conversations; earlier probes stay."""
+        row = {"instrument_id": number, "id": id, "body": made.model_dump(mode="json")}
+        self._connection.execute(probe.insert().values(row))
+
+    def probe_of(self, found: Instrument) -> Probe | None:
+        """The newest probe of a judge; None where it was never probed."""
+        query = (
+            sa.select(probe.c.body)
+            .join_from(probe, instrument)
+            .where(instrument.c.digest == found.digest())
+            .order_by(probe.c.id.desc())
+            .limit(1)
+        )
+        body = self._connection.scalar(query)
+        return None if body is None else Probe.model_validate(body)

@@ -105,11 +105,6 @@ class Runs:
         values = {"state": state, "message": message, "finished_at": at}
         self._connection.execute(run.update().where(run.c.id == run_id).values(values))
 
-    def set_spec(self, run_id: int, spec: RunSpec) -> None:
-        """Raise attempts or add arms."""
-        values = {"spec": spec.model_dump(mode="json")}
-        self._connection.execute(run.update().where(run.c.id == run_id).values(values))
-
     def attempts(self, run_id: int, stimuli: Sequence[str]) -> list[StoredAttempt]:
         """The attempts of these stimuli (at most some hundreds at a time)."""
         return [_attempt(row) for row in self._connection.execute(self._attempts(run_id, stimuli))]
