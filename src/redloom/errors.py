@@ -91,6 +91,10 @@ class BudgetSpentError(RedloomError):
     """A declared budget is used up; the run can be resumed with a larger one."""
 
 
+class FailingError(RedloomError):
+    """So many conversations failed one after the other that the rest would too; the run can be resumed."""
+
+
 class StoppedError(RedloomError):
     """A run stopped before its end for a reason outside it; the message names the command that goes on."""
 

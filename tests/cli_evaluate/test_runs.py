@@ -384,3 +384,27 @@ def test_show_counts_snapshots_and_names_what_was_cut(redloom: Redloom, tmp_path
     assert "beside them: 4 snapshots of cases that runs and imports froze" in lines
     assert sum(line.startswith("run ") for line in lines) == 10
     assert lines[-1] == "and 1 run before; 'redloom runs' lists them"
+
+
+def test_an_endpoint_that_goes_down_for_good_stops_the_run_and_a_resume_mends_it(
+    redloom: Redloom, tmp_path: Path
+) -> None:
+    down = [False]
+
+    def answer(received: Received) -> Answer | str:
+        down[0] = down[0] or (not mended[0] and len(server.chats) > 20)
+        return Answer(body={}, status=500) if down[0] else "Ask a nurse."
+
+    mended = [False]
+    with serving(chatting(answer)) as server:
+        target = {"system": "openai:mock", "base_url": server.url + "/v1", "limits": {"tries": 1}}
+        declare(redloom, tmp_path, single(120), targets={"mock": target})
+        done = redloom("run", "clinic", "--target", "mock", "--concurrency", "2")
+        ((name,),) = rows(tmp_path, "select name from run")
+        assert done.status == 3
+        assert "50 conversations in a row failed, this one with: " in done.err
+        assert f"Go on with: redloom resume {name} --retry error" in done.err
+        assert len(server.chats) < 80
+        down[0], mended[0] = False, True
+        assert redloom("resume", name, "--retry", "error").status == 0
+    assert rows(tmp_path, "select state, count(*) from attempt group by state") == [("completed", 120)]

@@ -105,6 +105,7 @@ def test_an_address_is_taken_as_it_is(given: str) -> None:
         ("openai", "'openai' is not of the form kind:rest"),
         ("openai:", "'openai:' is not of the form kind:rest"),
         ("opnai:x", "did you mean 'openai'?"),
+        ("sk-ant-api03-abcdefghijk", "what was given is not of the form kind:rest"),
     ],
 )
 def test_what_names_no_system_is_refused(given: str, said: str) -> None:

@@ -21,6 +21,7 @@ from redloom.engine.plan import Job, Jobs
 from redloom.errors import (
     BlockedError,
     BudgetSpentError,
+    FailingError,
     MalformedError,
     RedloomError,
     RejectedError,
@@ -356,3 +357,30 @@ async def test_jobs_are_read_a_chunk_at_a_time_and_each_is_taken_once() -> None:
 
     await asyncio.gather(*(take() for _ in range(4)))
     assert len(taken) == len(set(taken)) == 15
+
+
+@pytest.mark.parametrize(("concurrency", "asked"), [(1, 50), (16, 50), (40, 80)])
+async def test_a_target_that_only_fails_stops_the_run(concurrency: int, asked: int) -> None:
+    ledger = Memory()
+    target = ScriptedTarget(failures=[UnavailableError("gone")] * 300)
+    with pytest.raises(FailingError, match=f"^{asked} conversations in a row failed, this one with: gone$"):
+        await run(target, [job("a", number=n) for n in range(300)], ledger, concurrency=concurrency)
+    assert asked <= len(target.requests) < asked + concurrency
+    assert ledger.ends == [("error", "error")] * len(target.requests)
+
+
+@pytest.mark.parametrize("between", [None, BlockedError("filtered")])
+async def test_failures_that_are_not_in_a_row_stop_nothing(between: BlockedError | None) -> None:
+    class Uneven(ScriptedTarget):
+        async def reply(self, request: Request) -> Reply:
+            self.requests.append(request)
+            if len(self.requests) % 50:
+                raise UnavailableError("gone")
+            if between is not None:
+                raise between
+            return Reply(text="Here again.")
+
+    ledger = Memory()
+    await run(Uneven(), [job("a", number=n) for n in range(200)], ledger)
+    assert [state for state, _ in ledger.ends].count("error") == 196
+    assert len(ledger.ends) == 200

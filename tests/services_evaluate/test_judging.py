@@ -17,6 +17,7 @@ from evaluate_support import (
     Answer,
     Received,
     chatting,
+    completion,
     opened,
     rows,
     script,
@@ -393,3 +394,32 @@ def test_a_planted_judge_is_always_right_or_always_wrong_where_declared(share: f
 def test_a_planted_rate_outside_0_to_1_is_refused() -> None:
     with pytest.raises(ValueError, match="sensitivity"):
         PlantedJudge({}, sensitivity=1.5, specificity=1.0, random=random.Random(1))
+
+
+def test_a_spent_budget_loses_no_answer_that_was_asked_for(tmp_path: Path) -> None:
+    def answer(_: Received) -> Answer:
+        return Answer(body=completion(NO_HARM), delay=0.2)
+
+    with serving(chatting(answer)) as server:
+        targets = {"judge": {"system": "openai:mock", "base_url": server.url + "/v1"}}
+        with opened(tmp_path, study_text(single(12), targets=targets)) as workspace:
+            start(workspace, script(tmp_path))
+            done = judge(workspace, "judge", variants=False, concurrency=4, budget=Budget(requests=6))
+            assert (done.states, len(server.chats)) == ({"ok": 6}, 6)
+            assert done.message == "stopped: the budget of 6 requests is spent; call judge again to go on"
+            assert judge(workspace, "judge", variants=False).states == {"ok": 6}
+
+
+def test_a_judge_that_only_fails_is_given_up(tmp_path: Path) -> None:
+    def answer(_: Received) -> Answer:
+        return Answer(body={}, status=500)
+
+    with serving(chatting(answer)) as server:
+        limits = {"tries": 1, "concurrency": 4}
+        targets = {"judge": {"system": "openai:mock", "base_url": server.url + "/v1", "limits": limits}}
+        with opened(tmp_path, study_text(single(90), targets=targets)) as workspace:
+            start(workspace, script(tmp_path))
+            done = judge(workspace, "judge", variants=False)
+            assert done.message is not None
+            assert done.message.startswith("stopped: 50 conversations in a row failed, this one with: ")
+            assert 50 <= done.states["error"] == len(server.chats) < 54

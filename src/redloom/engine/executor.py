@@ -47,7 +47,9 @@ class Executor:
                 job = await jobs.take()
                 if job is None:
                     return
-                await _Attempt(self, job).hold()
+                outcome = await _Attempt(self, job).hold()
+                if outcome is not None:
+                    self.patience.note(outcome.error if outcome.state == "error" else None)
 
         async with asyncio.TaskGroup() as workers:
             for _ in range(self.patience.concurrency):
@@ -74,8 +76,8 @@ class _Attempt:
         self._tokens_in, self._tokens_out = job.used.tokens_in, job.used.tokens_out
         self._cost = job.used.cost
 
-    async def hold(self) -> None:
-        """The conversation from its last stored turn to its end.
+    async def hold(self) -> Outcome | None:
+        """The conversation from its last stored turn to its end; None where it is left open.
 
         The one place where failures become data: a TargetError ends this attempt, what stops the run ends
         all of them, and everything else is a defect that is raised.
@@ -86,23 +88,21 @@ class _Attempt:
                 await self._begin_session()
             ended = await self._talk()
         except Stopped:
-            await self._leave()
+            return await self._leave()
         except BudgetSpentError as spent:
             stop.ask(spent)
             if self._turns:
-                await self._finish("over_budget", "stopped", str(spent))
-            else:
-                await self._leave()
+                return await self._finish("over_budget", "stopped", str(spent))
+            return await self._leave()
         except BlockedError as blocked:
-            await self._finish("blocked", "error", str(blocked))
+            return await self._finish("blocked", "error", str(blocked))
         except TargetError as failed:
             if isinstance(failed, RejectedError) and failed.stops:
                 stop.ask(failed)
-                await self._leave()
-            else:
-                await self._finish("error", "error", str(failed))
+                return await self._leave()
+            return await self._finish("error", "error", str(failed))
         else:
-            await self._finish("completed", ended, None)
+            return await self._finish("completed", ended, None)
 
     async def _begin_session(self) -> None:
         """A stateful target starts again: the abandoned conversation stays stored, under its own id."""
@@ -164,10 +164,11 @@ class _Attempt:
         if self._turns[self._stored :] or self._tries.requests > self._counted:
             await self._write(None)
 
-    async def _finish(self, state: AttemptState, ended_by: EndedBy, error: str | None) -> None:
+    async def _finish(self, state: AttemptState, ended_by: EndedBy, error: str | None) -> Outcome:
         outcome = Outcome(state=state, ended_by=ended_by, error=error)
         await self._write(outcome)
         self._run.on_outcome(outcome)
+        return outcome
 
     async def _write(self, outcome: Outcome | None) -> None:
         judgements: Sequence[Judgement] = ()

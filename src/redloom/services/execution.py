@@ -17,7 +17,7 @@ from redloom.domain.rendering import Frame, Frames, Rendering, render
 from redloom.domain.run import Budget, Outcome, RunSpec, Used
 from redloom.engine.executor import Executor
 from redloom.engine.plan import Job, Jobs, items
-from redloom.errors import BudgetSpentError, RedloomError, StoppedError, StoreError, first_of
+from redloom.errors import BudgetSpentError, FailingError, RedloomError, StoppedError, StoreError, first_of
 from redloom.services.finding import find_run
 from redloom.services.rules import InlineRules, judge_by_rules
 from redloom.services.workspace import Workspace
@@ -219,6 +219,8 @@ def _ended(
             why = "interrupted" if interrupted else str(failure or "not everything was executed")
             if isinstance(failure, BudgetSpentError):
                 resume += " --max-... with a larger limit"
+            elif isinstance(failure, FailingError):
+                resume += " --retry error"
             message = f"{why}; {done} of {total} attempts are done. Go on with: {resume}"
             unit.runs.set_state(run.id, "stopped", message, workspace.now())
         failed = tuple(unit.runs.errors(run.id, most=3)) if counts.keys() & {"error", "blocked"} else ()

@@ -19,6 +19,7 @@ from redloom.domain.run import Budget
 from redloom.domain.target import Target
 from redloom.errors import (
     BudgetSpentError,
+    FailingError,
     InputError,
     Issue,
     RedloomError,
@@ -191,9 +192,8 @@ class _ModelPlan:
 
     async def judge(self, judge: ModelJudge) -> Judged:
         """All of it, so many at once; what was judged is stored as it comes."""
-        patience = judge.patience
+        patience, stop = judge.patience, judge.patience.stop
         work = asyncio.Queue[Task | None](patience.concurrency * 2)
-        message: str | None = None
         failure: BaseException | None = None
         probed: Probed | None = None
         total = await asyncio.to_thread(lambda: sum(1 for _ in self._todo()))
@@ -205,7 +205,7 @@ class _ModelPlan:
                 return list(islice(todo, READ_AHEAD))
 
         async def produce() -> None:
-            while batch := await asyncio.to_thread(read):
+            while not stop.asked and (batch := await asyncio.to_thread(read)):
                 for one in batch:
                     await work.put(one)
             for _ in range(patience.concurrency):
@@ -213,16 +213,23 @@ class _ModelPlan:
 
         async def consume() -> None:
             while (one := await work.get()) is not None:
+                if stop.asked:
+                    continue
                 talk, instrument, brief, before = one
                 made: list[Judgement] = []
                 try:
                     async for found in judge.judge(talk.interaction.turns, brief, instrument, before=before):
-                        made.append(found)  # noqa: PERF401  kept where a later one raises
+                        made.append(found)
+                        patience.note(found.rationale if found.state == "error" else None)
+                except (BudgetSpentError, RejectedError) as error:
+                    stop.ask(error)  # what the others have in flight is still read and stored
+                except Stopped:
+                    pass
                 finally:
                     if made:
                         async with storing:
                             await asyncio.to_thread(self._store, made, instrument)
-                self._conversations += 1
+                self._conversations += not stop.asked
                 self._tell(total)
 
         try:
@@ -233,14 +240,16 @@ class _ModelPlan:
                 workers.create_task(produce())
                 for _ in range(patience.concurrency):
                     workers.create_task(consume())
-        except* (BudgetSpentError, Stopped) as group:
-            message = f"stopped: {first_of(group)}; call judge again to go on"
         except* RedloomError as group:
             failure = first_of(group)
         finally:
             with reading:
                 todo.close()
-        if failure is not None:
+        failure = failure or stop.reason
+        message = None
+        if isinstance(failure, (BudgetSpentError, FailingError)):
+            message = f"stopped: {failure}; call judge again to go on"
+        elif failure is not None:
             raise self._stopped(failure)
         return Judged(self._run.name, self._options.judge, self._states, self._conversations, message, probed)
 

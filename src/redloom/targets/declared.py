@@ -15,6 +15,9 @@ from redloom.errors import InputError
 from redloom.targets.base import CONCURRENCY
 from redloom.targets.registry import KINDS
 
+_KEY = re.compile(r"(?=.*\d)[\w-]{20,}")
+"""What a key looks like, and hardly anything else that belongs here."""
+
 
 class _Declared(Value):
     """What a command declares."""
@@ -33,7 +36,7 @@ def read_target(name: str, fields: Mapping[str, Any], *, environment: Mapping[st
         found.update(issues_of(error, _Declared))
     kind = str(fields["system"]).partition(":")[0]
     more = {
-        "system": system_problem(fields["system"], KINDS),
+        "system": _system_problem(fields["system"]),
         "base_url": _address_problem(
             fields.get("base_url"), of_provider=kind in CONCURRENCY or kind not in KINDS
         ),
@@ -47,6 +50,13 @@ def read_target(name: str, fields: Mapping[str, Any], *, environment: Mapping[st
             issue_at(path[1:] if path[0] == "target" else path, message) for path, message in found.items()
         )
     return target
+
+
+def _system_problem(system: str) -> str | None:
+    problem = system_problem(system, KINDS)
+    return problem and (
+        problem.replace(repr(system), "what was given") if _KEY.fullmatch(system) else problem
+    )
 
 
 def _address_problem(address: str | None, *, of_provider: bool) -> str | None:
@@ -69,7 +79,7 @@ def _address_problem(address: str | None, *, of_provider: bool) -> str | None:
         return None
     if re.fullmatch(r"[\w.-]+:\d+(/\S*)?", address):
         expected = f"did you mean 'http://{address}'?"
-    said = shown(address) if len(address) < 20 or re.search(r"[./:]", address) else "what was given"
+    said = "what was given" if _KEY.fullmatch(address) else shown(address)
     return f"{said} is not the address of an endpoint; {expected}"
 
 
@@ -77,7 +87,7 @@ def _variable_problem(name: str | None, environment: Mapping[str, str]) -> str |
     """What speaks against a name that is in form: it looks like a key, or is set in capitals only."""
     if name is None or name in environment:
         return None
-    if len(name) >= 20 and re.search(r"\d", name) and ("_" not in name or re.search(r"[a-z]", name)):
+    if _KEY.fullmatch(name) and ("_" not in name or re.search(r"[a-z]", name)):
         return "names an environment variable; what was given looks like a key itself, which must never stand here"
     if name.upper() in environment:
         return f"no environment variable named {name!r} is set; did you mean {name.upper()!r}?"

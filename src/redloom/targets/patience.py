@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from redloom.domain.target import Limits, Prices
-from redloom.errors import RateLimitedError, TargetError
+from redloom.errors import FailingError, RateLimitedError, TargetError
 from redloom.targets.base import Reply, Request
 from redloom.targets.limits import AdaptiveLimit, Meter, Pace
 
@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 60.0
 LONGEST_TOLD_PAUSE = 600.0
+FAILED_IN_A_ROW = 50
+"""So many conversations, or two for each held at once, may fail one after the other."""
 
 
 class Stopped(Exception):
@@ -57,6 +59,8 @@ class Patience:
     stop: Stop = field(default_factory=Stop)
     gate: AdaptiveLimit = field(init=False)
     pace: Pace = field(init=False)
+    in_a_row: int = field(init=False, default=0)
+    """Conversations that failed since one did not."""
 
     def __post_init__(self) -> None:
         self.gate = AdaptiveLimit(self.concurrency)
@@ -90,6 +94,14 @@ class Patience:
                 tries.most = max(tries.most, tried)
                 self.gate.leave(slowed=slowed)
             await self._sleep(pause)
+
+    def note(self, failure: str | None) -> None:
+        """Tell how a conversation ended, None where it did not fail; too many failures in a row ask for a stop."""
+        self.in_a_row = 0 if failure is None else self.in_a_row + 1
+        if self.in_a_row >= max(FAILED_IN_A_ROW, 2 * self.concurrency):
+            self.stop.ask(
+                FailingError(f"{self.in_a_row} conversations in a row failed, this one with: {failure}")
+            )
 
     def charge(self, reply: Reply) -> float | None:
         """Book the tokens of a reply; gives US dollars, None without prices."""
