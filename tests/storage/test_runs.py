@@ -21,6 +21,7 @@ from redloom.services.studies import apply_study
 from redloom.services.workspace import Workspace
 from redloom.storage.ledger import SqlLedger
 from redloom.storage.locks import hold_run
+from redloom.storage.tables import run as run_table
 
 STIMULI = [f"sha256:{n:064x}" for n in range(10)]
 
@@ -298,3 +299,14 @@ def test_a_run_is_held_by_one_at_a_time(workspace: Workspace) -> None:
             pass
     with hold_run(workspace.database, "aaa1"):
         pass
+
+
+def test_a_run_whose_spec_was_changed_from_outside_is_one_sentence(
+    workspace: Workspace, two: tuple[int, int]
+) -> None:
+    with workspace.begin() as unit:
+        body = _spec("one").model_dump(mode="json")
+        body["target"]["key_env"] = "no name"
+        unit.connection.execute(run_table.update().where(run_table.c.id == two[0]).values(spec=body))
+        with pytest.raises(StoreError, match="the spec of run aaa1"):
+            unit.runs.all()

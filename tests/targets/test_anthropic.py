@@ -219,6 +219,16 @@ def test_usage_that_is_no_number_of_tokens_is_left_open(usage: Any) -> None:
         ),
         (Answer(status=401, body=error("authentication_error", "no such key")), RejectedError, False, True),
         (Answer(status=402, body=error("billing_error", "pay")), RejectedError, False, True),
+        (Answer(status=429, body=error("enforced_spend_limit_reached", "wait")), RejectedError, False, True),
+        (
+            Answer(
+                status=400,
+                body=error("invalid_request_error", "You have reached your specified API usage limits."),
+            ),
+            RejectedError,
+            False,
+            True,
+        ),
         (Answer(status=403, body=error("permission_error", "not yours")), RejectedError, False, True),
         (Answer(status=404, body=error("not_found_error", "model: mook")), RejectedError, False, True),
         (Answer(status=409, body=error("conflict_error", "try again")), UnavailableError, True, None),

@@ -35,7 +35,13 @@ _FILTERS = (
     "content_management_policy",
     "content filtering policy",
 )
-_UNPAID = (b"insufficient_quota", b"credit balance is too low")
+_UNPAID = (
+    b"insufficient_quota",
+    b"credit balance is too low",
+    b"_spend_limit_reached",
+    b"have reached your specified",
+)
+"""What endpoints say where nothing more is answered until somebody pays or raises a limit."""
 
 
 class Transport:

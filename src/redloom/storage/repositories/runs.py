@@ -245,7 +245,7 @@ def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRun:
         row.name,
         row.study_id,
         row.release_id,
-        RunSpec.model_validate(row.spec),
+        to_value(RunSpec, row.spec, what=f"the spec of run {row.name}"),
         row.state,
         row.message,
         row.created_at,
