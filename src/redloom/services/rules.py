@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redloom.domain.case import Case
 from redloom.domain.interaction import Turn
@@ -15,13 +15,15 @@ from redloom.errors import InputError, unknown
 from redloom.ids import IdSource
 from redloom.judging.registry import PluggedInRule, Rule
 from redloom.judging.rules import PhraseRule, RefusalRule
-from redloom.report.data import Probed
 from redloom.services.conversations import drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets import plug_ins
+
+if TYPE_CHECKING:
+    from redloom.report.data import Probed  # a run starts without it
 
 REFUSAL = "rule:refusal"
 
