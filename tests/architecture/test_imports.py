@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "engine": BASE | {"domain", "targets"},
     "judging": BASE | {"domain", "targets"},
     "services": BASE | MIDDLE | {"domain", "settings"},
-    "cli": BASE | {"domain", "services", "settings"},
+    "cli": BASE | {"domain", "services", "settings", "web"},
     "web": BASE | {"domain", "services", "settings"},
     "testing": BASE | {"domain", "targets"},
     "__init__": BASE | {"domain", "services", "settings"},
@@ -62,8 +62,10 @@ OWNERS: dict[str, frozenset[str]] = {
     "rich": frozenset({"cli"}),
     "scipy": frozenset({"datasets", "design", "stats"}),
     "sqlalchemy": frozenset({"storage"}),
+    "starlette": frozenset({"web"}),
     "typer": frozenset({"cli"}),
     "xllamacpp": frozenset({"targets"}),
+    "uvicorn": frozenset({"web"}),
     "yaml": frozenset({"datasets"}),
 }
 """The rooms that may import a library; one that is not listed here has no owner and may be imported nowhere."""

@@ -21,6 +21,7 @@ WITHOUT = {
     ("schema",): "prints one JSON document whatever is said",
     ("rate",): "is a conversation with a person",
     ("demo",): "prints one path, that of the report",
+    ("serve",): "serves pages until it is ended",
 }
 """Commands without ``--json``, and why; a command that gets it fails the test until it is taken out here."""
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from redloom.errors import Issue, nearest
+from redloom.errors import InputError, Issue, nearest
 from redloom.ids import digest, is_slug
 
 Path = tuple[str | int, ...]
+V = TypeVar("V", bound=BaseModel)
 
 
 class Value(BaseModel):
@@ -152,6 +153,18 @@ def issues_of(error: ValidationError, model: type[BaseModel], *, prefix: Path = 
         if messages:
             told.append((where, ", or ".join(dict.fromkeys(messages))))
     return told
+
+
+def read_value(model: type[V], content: Any, *, under: Path = ()) -> V:
+    """The value that plain JSON values stand for. Raises InputError with every problem, its path without ``under``."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        found = issues_of(error, model)
+        raise InputError(
+            issue_at(path[len(under) :] if path[: len(under)] == under else path, message)
+            for path, message in found
+        ) from error
 
 
 def _sentences(item: Any, location: Path, model: type[BaseModel]) -> Iterator[tuple[Path, str]]:

@@ -23,7 +23,12 @@ from redloom.storage.locks import hold_run
 from redloom.storage.unit_of_work import UnitOfWork, unit_of_work
 from redloom.targets import models
 
-EXTRAS: Mapping[str, str] = {"local": "xllamacpp", "postgres": "psycopg", "inspect": "inspect_ai"}
+EXTRAS: Mapping[str, str] = {
+    "local": "xllamacpp",
+    "postgres": "psycopg",
+    "web": "uvicorn",
+    "inspect": "inspect_ai",
+}
 """The module behind each extra."""
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 """Looked for whatever the studies name."""

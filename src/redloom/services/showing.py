@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from redloom.domain.study import COLLECTIONS
+from redloom.domain.study import COLLECTIONS, StudyHead
+from redloom.domain.value import in_language
 from redloom.services.finding import get_release
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
@@ -30,3 +32,23 @@ def show_release(workspace: Workspace, slug: str, version: str) -> dict[str, Any
         release = get_release(unit, slug, version)
         cases = [case.named() for case, _ in unit.releases(slug).cases(release.id)]
     return {"digest": release.digest, **release.manifest.model_dump(mode="json"), "case_list": cases}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A study by its title."""
+
+    title: str
+    languages: tuple[str, ...]
+
+
+def name_studies(workspace: Workspace) -> dict[str, Named]:
+    """Every study by slug, with its title in its first language."""
+    found: dict[str, Named] = {}
+    with workspace.begin() as unit:
+        for slug in unit.studies.slugs():
+            head = unit.definitions(slug).head("study", slug)
+            assert head is not None and isinstance(head.definition, StudyHead)
+            languages = head.definition.languages
+            found[slug] = Named(in_language(head.definition.title, languages[0]), languages)
+    return found

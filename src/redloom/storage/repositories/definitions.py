@@ -7,10 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from redloom.domain.value import Definition
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
 from redloom.storage.tables import definition, definition_version, fact
+from redloom.storage.types import json_text
 
 CHUNK = 500
 
@@ -47,6 +49,24 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
+    def holding(self, text: str) -> Iterator[StoredVersion]:
+        """The newest versions of all kinds whose slug or stored content holds ``text``, streamed.
+
+        Field names are content here; case is ignored for ASCII letters at least.
+        """
+        inside = json_text(text)[1:-1]
+        columns = (definition.c.slug, sa.type_coerce(definition_version.c.body, sa.Text))
+        query = (
+            _VERSION.join_from(
+                definition, definition_version, definition_version.c.id == definition.c.head_id
+            )
+            .where(definition.c.study_id == self._study, definition.c.retired.is_(False))
+            .where(sa.or_(*(column.icontains(inside, autoescape=True) for column in columns)))
+            .order_by(definition.c.id)
+        )
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield to_version(row)
+
     def digests(self, kind: str) -> dict[str, str]:
         """Slug -> content digest of the newest versions."""
         query = self._joined(sa.select(definition.c.slug, definition_version.c.digest), kind)
@@ -61,6 +81,17 @@ class Definitions:
         """How many definitions of a kind there are."""
         query = sa.select(sa.func.count()).select_from(definition).where(self._of(kind, False))
         return self._connection.scalar(query) or 0
+
+    def count_by(self, kind: str, field: str) -> dict[str, int]:
+        """Value of a top-level text field of the newest versions -> how many have it."""
+        body = sa.type_coerce(definition_version.c.body, sa.Text)
+        if self._connection.dialect.name == "postgresql":
+            value = sa.cast(body, postgresql.JSONB)[field].astext
+        else:
+            value = sa.func.json_extract(body, f"$.{field}")
+        query = self._joined(sa.select(value.label("value"), sa.func.count().label("many")), kind)
+        found = self._connection.execute(query.group_by(value))
+        return {row.value: row.many for row in found if row.value is not None}
 
     def versions(self, kind: str, slug: str) -> list[StoredVersion]:
         """All versions of one definition, oldest first."""

@@ -1,0 +1,301 @@
+"""Looking at one definition with its history, changing it, standing behind it, disagreeing with it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redloom.domain.evidence import Evidence
+from redloom.domain.harm import Dissent, Endorsement, Harm
+from redloom.domain.study import COLLECTIONS, KINDS, Study, StudyHead, describe_change, problems
+from redloom.domain.value import Definition, Path, Reference, in_language, issue_at, read_value
+from redloom.errors import InputError, Issue, UnknownNameError
+from redloom.ids import is_slug
+from redloom.services.loading import load_study
+from redloom.services.workspace import Workspace
+from redloom.storage.mapping import StoredVersion
+from redloom.storage.unit_of_work import UnitOfWork
+
+ORIGIN = "web"
+"""Where versions made here say they come from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A definition in a list."""
+
+    kind: str
+    slug: str
+    title: str
+    number: int
+    author: str
+    at: datetime.datetime
+    definition: Definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One version of a definition."""
+
+    number: int
+    digest: str
+    author: str
+    origin: str
+    why: str
+    at: datetime.datetime
+    definition: Definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A definition with all that is known of it."""
+
+    study: str
+    kind: str
+    slug: str
+    title: str
+    definition: Definition
+    """The newest version, people's acts about it included."""
+    versions: tuple[Version, ...]
+    """Newest first."""
+    used_by: tuple[Entry, ...]
+    """The definitions that name it."""
+
+    @property
+    def newest(self) -> Version:
+        """The version in force."""
+        return self.versions[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A version that was stored, or that was there already."""
+
+    slug: str
+    number: int
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One field that differs: its path, what is stored, what was given."""
+
+    path: str
+    stored: Any
+    given: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meanwhile:
+    """Nothing was stored: somebody else stored a version after the one that was edited."""
+
+    slug: str
+    stored: Version
+    changes: tuple[Changed, ...]
+    """Where what was given differs from what is stored now."""
+
+
+def title_of(slug: str, definition: Definition, language: str | None) -> str:
+    """What people call a definition; its slug where it has no title."""
+    return in_language(getattr(definition, "title", None), language) or slug
+
+
+def list_definitions(workspace: Workspace, study: str, kind: str) -> list[Entry]:
+    """The definitions of a kind, in the order they came."""
+    with workspace.begin() as unit:
+        language = _language(unit, study)
+        return [_entry(version, language) for version in unit.definitions(study).heads(kind)]
+
+
+def open_definition(workspace: Workspace, study: str, kind: str, slug: str) -> Opened:
+    """One definition with its versions and what rests on it; raises UnknownNameError."""
+    with workspace.begin() as unit:
+        language = _language(unit, study)
+        stored = unit.definitions(study)
+        versions = [_version(found) for found in reversed(stored.versions(kind, slug))]
+        if not versions:
+            raise UnknownNameError(kind.replace("_", " "), slug, stored.slugs(kind))
+        whole = load_study(unit, study, cases=False)
+        definition = whole.head if kind == "study" else whole.collection(kind)[slug]
+        used_by = [
+            _entry(head, language)
+            for name in COLLECTIONS
+            if name != "cases"
+            for head in stored.heads(COLLECTIONS[name].kind)
+            if any(r.kind == kind and r.slug == slug for r in _references(head.definition))
+        ]
+        return Opened(
+            study=study,
+            kind=kind,
+            slug=slug,
+            title=title_of(slug, definition, language),
+            definition=definition,
+            versions=tuple(versions),
+            used_by=tuple(used_by),
+        )
+
+
+def compare_versions(opened: Opened, before: int, after: int) -> list[Changed]:
+    """Field by field what changed between two versions; raises UnknownNameError for a number there is not."""
+    found = {version.number: version for version in opened.versions}
+    for number in (before, after):
+        if number not in found:
+            raise UnknownNameError(f"version of {opened.slug}", str(number), [str(n) for n in sorted(found)])
+    return list(_differences(found[before].definition, found[after].definition))
+
+
+def save_definition(
+    workspace: Workspace,
+    study: str,
+    kind: str,
+    slug: str,
+    content: Mapping[str, Any],
+    *,
+    base: str | None,
+    why: str = "",
+) -> Saved | Meanwhile:
+    """Store a new version of a definition, made from the one with the digest ``base`` (None: there was none).
+
+    Raises InputError with every problem it has in itself or brings to the study; problems that were there before are
+    not its fault and not told.
+    """
+    model: type[Definition] = StudyHead if kind == "study" else COLLECTIONS[KINDS[kind]]
+    if not is_slug(slug):
+        raise InputError(
+            Issue(
+                f"{slug!r} is no short name: letters, digits, '-', '_' and '.'; at most 120 characters",
+                path="slug",
+            )
+        )
+    definition = read_value(model, content)
+    with workspace.begin() as unit:
+        stored = unit.definitions(study)
+        head = stored.head(kind, slug)
+        if head is None and base is not None:
+            raise InputError(
+                f"{kind.replace('_', ' ')} {slug!r} was taken out of the study; copy what you wrote and add it anew"
+            )
+        if head is not None and head.digest == definition.content_digest():
+            return Saved(slug, head.number, False)
+        if head is not None and head.digest != base:
+            return Meanwhile(
+                slug=slug,
+                stored=_version(head),
+                changes=tuple(_differences(head.definition, definition)),
+            )
+        _check_in_study(load_study(unit, study, cases=False), kind, slug, definition)
+        [(_, number)] = stored.put(
+            kind, [(slug, definition)], author=workspace.who, origin=ORIGIN, why=why, at=workspace.now()
+        )
+        what = f"{'added' if head is None else 'changed'} {kind.replace('_', ' ')} {slug}"
+        _record(workspace, unit, study, what, why)
+        return Saved(slug, number, True)
+
+
+def endorse(workspace: Workspace, study: str, slug: str, *, by: str, why: str = "") -> None:
+    """Record that somebody stands behind the newest version of a harm concept."""
+    _act(workspace, study, slug, "endorsements", Endorsement, {"by": by, "why": why})
+
+
+def dissent(workspace: Workspace, study: str, slug: str, body: Mapping[str, Any]) -> None:
+    """Record a disagreement with the newest version of a harm concept; see :class:`Dissent`."""
+    _act(workspace, study, slug, "dissent", Dissent, body)
+
+
+def _act(
+    workspace: Workspace,
+    study: str,
+    slug: str,
+    name: str,
+    model: type[Dissent] | type[Endorsement],
+    body: Mapping[str, Any],
+) -> None:
+    said = read_value(model, body)
+    with workspace.begin() as unit:
+        stored = unit.definitions(study)
+        head = stored.head("harm", slug)
+        if head is None:
+            raise UnknownNameError("harm", slug, stored.slugs("harm"))
+        content = said.model_dump(mode="json", exclude_defaults=True)
+        read_value(
+            Harm, {**head.definition.content(), name: [content]}, under=(name, 0)
+        )  # its severities, say
+        stored.add_facts(
+            [
+                {
+                    "id": workspace.ids.new(),
+                    "definition_id": head.definition_id,
+                    "kind": name,
+                    "about": head.digest,
+                    "body": content,
+                    "author": workspace.who,
+                    "why": "",
+                }
+            ]
+        )
+        verb = "dissented from" if name == "dissent" else "endorsed"
+        _record(workspace, unit, study, f"{verb} harm {slug}, version {head.number}, as {said.by}", said.why)
+
+
+def _check_in_study(study: Study, kind: str, slug: str, definition: Definition) -> None:
+    """Raise InputError with the problems that the study has with this definition and had not before."""
+    known = {(path, message) for path, message in problems(study)}
+    if kind == "study":
+        changed = study.model_copy(update={"head": definition})
+    else:
+        name = KINDS[kind]
+        changed = study.model_copy(update={name: {**getattr(study, name), slug: definition}})
+    own: Path = () if kind == "study" else (KINDS[kind], slug)
+    new = [(path, message) for path, message in problems(changed) if (path, message) not in known]
+    if new:
+        raise InputError(
+            issue_at(path[len(own) :] if path[: len(own)] == own else path, message) for path, message in new
+        )
+
+
+def _references(definition: Definition) -> Iterator[Reference]:
+    yield from definition.references()
+    if isinstance(definition, Evidence):
+        for kind in ("harm", "scenario"):
+            for index, slug in enumerate(getattr(definition, KINDS[kind])):
+                yield Reference(kind, slug, (KINDS[kind], index))
+
+
+def _differences(before: Definition, after: Definition) -> Iterable[Changed]:
+    return (Changed(*found) for found in describe_change(before.content(), after.content()))
+
+
+def _language(unit: UnitOfWork, study: str) -> str:
+    head = unit.definitions(study).head("study", study)
+    assert head is not None and isinstance(head.definition, StudyHead)
+    return head.definition.languages[0]
+
+
+def _entry(version: StoredVersion, language: str) -> Entry:
+    return Entry(
+        kind=version.kind,
+        slug=version.slug,
+        title=title_of(version.slug, version.definition, language),
+        number=version.number,
+        author=version.author,
+        at=version.created_at,
+        definition=version.definition,
+    )
+
+
+def _version(found: StoredVersion) -> Version:
+    return Version(
+        number=found.number,
+        digest=found.digest,
+        author=found.author,
+        origin=found.origin,
+        why=found.why,
+        at=found.created_at,
+        definition=found.definition,
+    )
+
+
+def _record(workspace: Workspace, unit: UnitOfWork, study: str, what: str, why: str) -> None:
+    unit.studies.record(unit.study_id(study), id=workspace.ids.new(), who=workspace.who, what=what, why=why)

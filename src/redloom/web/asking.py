@@ -1,0 +1,112 @@
+"""What a handler is given, and what it may answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from redloom.services.workspace import Workspace
+
+Role = Literal["lead", "expert", "red_teamer", "rater", "viewer"]
+Action = Literal["read", "define", "lead"]
+
+MAY: Mapping[Role, frozenset[Action]] = {
+    "lead": frozenset({"read", "define", "lead"}),
+    "expert": frozenset({"read", "define"}),
+    "red_teamer": frozenset({"read"}),
+    "rater": frozenset({"read"}),
+    "viewer": frozenset({"read"}),
+}
+"""What each role may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who is asking."""
+
+    name: str
+    role: Role
+    study: str | None = None
+    """The one study they were invited to; None for whoever runs the server."""
+
+    def may(self, action: Action) -> bool:
+        """Whether this person may do that."""
+        return action in MAY[self.role]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a form or of a query, in the order they came; a field may stand there several times."""
+
+    items: Sequence[tuple[str, str]] = ()
+
+    def __contains__(self, name: str) -> bool:
+        return any(found == name for found, _ in self.items)
+
+    def text(self, name: str, otherwise: str = "") -> str:
+        """The first value of a field, with the line ends that texts have elsewhere and no space around it."""
+        return next(iter(self.all(name)), otherwise)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field."""
+        return [
+            value.replace("\r\n", "\n").replace("\r", "\n").strip()
+            for found, value in self.items
+            if found == name
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One request of somebody who may make it."""
+
+    workspace: Workspace
+    """Acts in the name of the person."""
+    person: Person
+    url: str
+    parts: Mapping[str, str]
+    """Of the path, by name."""
+    query: Form = Form()
+    form: Form = Form()
+    """Empty where nothing was sent."""
+
+    @property
+    def study(self) -> str:
+        """The study that the path names."""
+        return self.parts["study"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page; its fields are all that its template sees, besides the shell around it."""
+
+    template: ClassVar[str]
+    moment: ClassVar[str] = ""
+    """The part of the rail it belongs to."""
+
+    heading: str
+    crumbs: tuple[tuple[str, str], ...] = ()
+    """(words, address) of the pages above this one."""
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class See:
+    """Go and see another page, which says what was done."""
+
+    url: str
+    said: str = ""
+    """A key of :data:`redloom.web.pages.SAID`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A whole document of its own, not in the shell."""
+
+    content: str
+    media: str = "text/html; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+Answer = Page | See | Document

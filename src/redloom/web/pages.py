@@ -1,0 +1,125 @@
+"""A page as HTML: the shell around it, its template, the words of the screen."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from typing import Any, cast
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from redloom.domain.value import LocalText, in_language
+from redloom.web.asking import Page, Person
+from redloom.web.editors import write_conditions
+from redloom.web.fields import as_languages, languages_of, look_up
+
+SAID: Mapping[str, str] = {
+    "saved": "Saved as a new version.",
+    "same": "Nothing was changed, so there is no new version.",
+    "endorsed": "Your endorsement is recorded.",
+    "dissented": "Your dissent is recorded.",
+    "begun": "The example study is there.",
+}
+"""What a page may say of what was just done; a key of this stands in its address, never the words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """What stands around every page."""
+
+    person: Person
+    study: str | None
+    title: str
+    """Of the study."""
+    languages: tuple[str, ...]
+    studies: tuple[tuple[str, str], ...]
+    """(slug, title) of all that this person may see."""
+    path: str
+    said: str
+
+
+def render(page: Page, shell: Shell) -> str:
+    """The whole HTML document."""
+    values = {one.name: getattr(page, one.name) for one in fields(page)}
+    return environment().get_template(page.template).render(shell=shell, moment=page.moment, **values)
+
+
+@cache
+def environment() -> Environment:
+    """Templates that escape all text and know no undeclared name."""
+    made = Environment(
+        loader=PackageLoader("redloom.web"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names: Mapping[str, Any] = {
+        "static": static_address,
+        "look_up": look_up,
+        "as_languages": as_languages,
+        "languages_of": languages_of,
+        "write_conditions": write_conditions,
+    }
+    made.globals.update(names)
+    filters: Mapping[str, Any] = {
+        "day": _day,
+        "moment": _moment,
+        "words": _words,
+        "local": _local,
+        "prose": _prose,
+        "plain": plain,
+    }
+    made.filters.update(filters)
+    return made
+
+
+@cache
+def static_address(name: str) -> str:
+    """The address of a static file, which changes with its content, so that browsers may keep it."""
+    content = files("redloom.web").joinpath("static", name).read_bytes()
+    return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def _day(at: datetime.datetime) -> str:
+    return f"{at.day} {at:%B %Y}"
+
+
+def _moment(at: datetime.datetime) -> str:
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def _words(name: Any) -> str:
+    return str(name).replace("_", " ")
+
+
+def _local(text: LocalText | None, language: str) -> str:
+    return in_language(text, language)
+
+
+def _prose(text: str) -> Markup:
+    """Text with its paragraphs; everything in it is escaped."""
+    parts = [part for part in text.split("\n\n") if part.strip()]
+    return Markup("").join(
+        Markup("<p>{}</p>").format(Markup("<br>").join(escape(line) for line in part.split("\n")))
+        for part in parts
+    )
+
+
+def plain(value: Any) -> str:
+    """A value of a definition's content in words, for differences."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[Any], value)):
+        return "\n".join(cast(list[str], value))
+    return json.dumps(value, ensure_ascii=False, indent=1)

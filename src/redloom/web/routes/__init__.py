@@ -1,0 +1,1 @@
+"""Handlers by the noun they are about."""

@@ -1,0 +1,155 @@
+"""The rubric editor: a block for each question, a row for each of its answers, empty ones for more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from redloom.web.asking import Form
+from redloom.web.fields import (
+    SPARE_ROWS,
+    Field,
+    Setting,
+    as_languages,
+    languages_of,
+    local,
+    one_line,
+    settled,
+)
+
+VERDICTS: Mapping[str, str] = {
+    "harm": "harm",
+    "no_harm": "no harm",
+    "unsure": "unsure",
+    "depends_on": "depends on a missing fact",
+}
+"""Verdict -> what stands on the screen."""
+_BY_WORDS = {
+    **{words: name for name, words in VERDICTS.items()},
+    "depends on": "depends_on",
+    **{n: n for n in VERDICTS},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One answer of a question."""
+
+    answer: str = ""
+    leads: str = ""
+    """The name of the next question, or a verdict in words."""
+    severity: str = ""
+    missing: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionBlock:
+    """One question of a rubric."""
+
+    name: str
+    text: Mapping[str, str]
+    help: Mapping[str, str]
+    answers: tuple[AnswerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RubricField(Field):
+    """A whole rubric."""
+
+    shape = "rubric"
+
+    def blocks(self, value: Any, setting: Setting) -> list[QuestionBlock]:
+        """The questions with the first one first, and an empty one; each with empty answers for more."""
+        rubric = cast(dict[str, Any], value or {})
+        questions = cast(dict[str, Any], rubric.get("questions", {}))
+        start = rubric.get("start")
+        order = sorted(questions, key=lambda name: name != start)
+        found = [self._block(name, questions[name], setting) for name in order]
+        return [*found, QuestionBlock("", {}, {}, (AnswerRow(),) * (1 + SPARE_ROWS))]
+
+    def languages(self, value: Any, setting: Setting) -> tuple[str, ...]:
+        """The languages that its texts are put in."""
+        questions = cast(dict[str, Any], cast(dict[str, Any], value or {}).get("questions", {}))
+        texts = [q.get("text") for q in questions.values()]
+        return tuple(dict.fromkeys(code for text in (None, *texts) for code in languages_of(text, setting)))
+
+    def next_steps(self, value: Any) -> list[str]:
+        """What an answer may lead to."""
+        questions = cast(dict[str, Any], cast(dict[str, Any], value or {}).get("questions", {}))
+        return [*VERDICTS.values(), *questions]
+
+    def take(self, form: Form, before: Any, setting: Setting) -> Any:
+        codes = self.languages(before, setting)
+        earlier = cast(dict[str, Any], cast(dict[str, Any], before or {}).get("questions", {}))
+        questions: dict[str, Any] = {}
+        for number in range(200):
+            prefix = f"{self.name}:{number}"
+            if f"{prefix}:name" not in form:
+                break
+            name = form.text(f"{prefix}:name")
+            question = self._question(form, prefix, codes, setting, earlier.get(name, {}))
+            if name or question.get("answers"):
+                questions[name] = question
+        if not questions:
+            return None
+        return {"start": next(iter(questions)), "questions": questions}
+
+    def settle(self, given: Any, before: Any) -> Any:
+        return settled(given, before, one_line)
+
+    def _block(self, name: str, question: Mapping[str, Any], setting: Setting) -> QuestionBlock:
+        rows = [
+            AnswerRow(
+                answer,
+                outcome.get("to") or VERDICTS.get(outcome.get("verdict"), ""),
+                "" if outcome.get("severity") is None else str(outcome["severity"]),
+                as_languages(outcome.get("missing"), setting),
+            )
+            for answer, outcome in cast(dict[str, Any], question.get("answers", {})).items()
+        ]
+        texts = as_languages(question.get("text"), setting), as_languages(question.get("help"), setting)
+        return QuestionBlock(name, *texts, (*rows, *(AnswerRow(),) * SPARE_ROWS))
+
+    def _question(
+        self, form: Form, prefix: str, codes: tuple[str, ...], setting: Setting, old: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for part in ("text", "help"):
+            value = _texts(form, f"{prefix}:{part}", codes, old.get(part), setting)
+            if value is not None:
+                found[part] = value
+        answers: dict[str, Any] = {}
+        for row in range(200):
+            if f"{prefix}:{row}:answer" not in form:
+                break
+            answer = form.text(f"{prefix}:{row}:answer")
+            outcome = _outcome(
+                form, f"{prefix}:{row}", codes, old.get("answers", {}).get(answer, {}), setting
+            )
+            if answer or outcome:
+                answers[answer] = outcome
+        return {**found, "answers": answers} if found or answers else {}
+
+
+def _outcome(
+    form: Form, prefix: str, codes: tuple[str, ...], old: Mapping[str, Any], setting: Setting
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    leads = form.text(f"{prefix}:leads")
+    verdict = _BY_WORDS.get(leads.lower())
+    if verdict is not None:
+        found["verdict"] = verdict
+    elif leads:
+        found["to"] = leads
+    severity = form.text(f"{prefix}:severity")
+    if severity:
+        found["severity"] = int(severity) if severity.lstrip("-").isdecimal() else severity
+    missing = _texts(form, f"{prefix}:missing", codes, old.get("missing"), setting)
+    if missing is not None:
+        found["missing"] = missing
+    return found
+
+
+def _texts(form: Form, prefix: str, codes: tuple[str, ...], before: Any, setting: Setting) -> Any:
+    return local({code: form.text(f"{prefix}:{code}") for code in codes}, before, setting)

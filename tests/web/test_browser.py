@@ -1,0 +1,201 @@
+"""A real browser: accessible in light and dark, usable by keyboard, and the same without JavaScript."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+SCHOOL = "/studies/school-health"
+PAGES = (
+    "/",
+    "/glossary",
+    "/search?q=shaming",
+    SCHOOL,
+    f"{SCHOOL}/map",
+    f"{SCHOOL}/charter/edit",
+    f"{SCHOOL}/contexts",
+    f"{SCHOOL}/harms",
+    f"{SCHOOL}/harms/shaming",
+    f"{SCHOOL}/harms/shaming/edit",
+    f"{SCHOOL}/harms/shaming/dissent",
+    f"{SCHOOL}/harms/shaming/history",
+    f"{SCHOOL}/scenarios/new?harm=shaming",
+    f"{SCHOOL}/personas",
+    f"{SCHOOL}/evidence/new",
+    f"{SCHOOL}/harms/nothing",
+)
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
+    pytest.mark.filterwarnings("default"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running workbench with the example study."""
+    folder = tmp_path_factory.mktemp("serving")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{folder / 'redloom.db'}", "serve"]
+    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
+        urllib.request.urlopen(sent, timeout=30).close()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield found
+        found.close()
+
+
+def opened(browser: Any, server: str, **options: Any) -> Any:
+    context = browser.new_context(base_url=server, **options)
+    page = context.new_page()
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
+    browser: Any, server: str, scheme: str, width: int
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(
+        browser, server, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+    for path in PAGES:
+        page.goto(path)
+        found = [
+            (one["id"], one["impact"], [node["html"][:120] for node in one["nodes"][:3]])
+            for one in Axe().run(page).response["violations"]
+        ]
+        assert found == [], path
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, path
+
+
+def test_no_page_says_anything_to_the_console(browser: Any, server: str) -> None:
+    page = opened(browser, server)
+    for path in PAGES[:-1]:
+        page.goto(path)
+    assert page.said == []
+
+
+def test_keys_reach_search_the_list_of_keys_and_the_parts(browser: Any, server: str) -> None:
+    page = opened(browser, server)
+    page.goto(f"{SCHOOL}/harms")
+    page.keyboard.press("?")
+    assert page.locator("dialog#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    second = page.evaluate("document.activeElement.textContent")
+    assert second == page.locator("[data-walk] > li > a").nth(1).text_content()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/harms/*")
+    page.keyboard.press("e")
+    page.wait_for_url("**/edit")
+    page.goto(f"{SCHOOL}/harms")
+    page.keyboard.press("g")
+    page.keyboard.press("m")
+    page.wait_for_url("**/map")
+    page.keyboard.press("/")
+    page.keyboard.type("energy drink")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search?*")
+    assert "The third energy drink" in page.text_content("main")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_hole_in_the_map_becomes_a_scenario(browser: Any, server: str, scripts: bool) -> None:
+    page = opened(browser, server, java_script_enabled=scripts)
+    page.goto(f"{SCHOOL}/map")
+    page.locator("td.hole a").first.click()
+    page.wait_for_url("**/scenarios/new?*")
+    page.get_by_label("Title").fill(f"From a hole {scripts}")
+    page.get_by_label("Context").select_option(index=1)
+    page.get_by_label("Way of talking").select_option(index=1)
+    page.get_by_label("Language").select_option("en")
+    page.get_by_label("What the user wants").fill("To be told how much.")
+    page.get_by_label("A good system would").select_option("help")
+    page.get_by_label("In a sentence").fill("It says how much.")
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/scenarios/from-a-hole-*")
+    assert "Saved as a new version." in page.text_content("main")
+
+
+def test_what_was_typed_is_not_left_without_a_word(browser: Any, server: str) -> None:
+    page = opened(browser, server)
+    page.goto(f"{SCHOOL}/harms/shaming/edit")
+    page.get_by_label("Title").fill("Half a thought")
+    asked: list[str] = []
+
+    def stay(dialog: Any) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", stay)
+    page.goto(f"{SCHOOL}/harms")
+    assert asked == ["beforeunload"]
+
+
+def test_the_server_answers_its_own_name_only_and_ends_cleanly(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "redloom",
+        "--db",
+        f"sqlite:///{tmp_path / 'redloom.db'}",
+        "serve",
+        "--port",
+        "0",
+    ]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    url = next(word for word in told.split() if word.startswith("http://127.0.0.1:"))
+    asked = urllib.request.Request(url, headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(asked, timeout=10)
+    assert refused.value.code == 421
+    busy = subprocess.run([*command[:-1], url.rpartition(":")[2]], capture_output=True, text=True, timeout=60)
+    assert busy.returncode == 2
+    assert "cannot be used" in busy.stderr and "Traceback" not in busy.stderr
+    process.terminate()
+    assert process.wait(10) is not None
+    assert "Traceback" not in process.stderr.read()
