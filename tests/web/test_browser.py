@@ -193,9 +193,11 @@ def test_the_server_answers_its_own_name_only_and_ends_cleanly(tmp_path: Path) -
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(asked, timeout=10)
     assert refused.value.code == 421
+    refused.value.close()
     busy = subprocess.run([*command[:-1], url.rpartition(":")[2]], capture_output=True, text=True, timeout=60)
     assert busy.returncode == 2
     assert "cannot be used" in busy.stderr and "Traceback" not in busy.stderr
     process.terminate()
     assert process.wait(10) is not None
-    assert "Traceback" not in process.stderr.read()
+    with process.stderr as rest:
+        assert "Traceback" not in rest.read()
