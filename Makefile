@@ -4,13 +4,18 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := .venv/bin
 SHARED ?= ../shared
 
-.PHONY: demo test test-slow check bench docs clean
+.PHONY: demo test test-slow check bench docs browser clean
 
 demo: .venv/ready
 	$(RUN)/redloom demo
 
-test: .venv/ready
+test: .venv/ready browser
 	$(RUN)/pytest -n 2 --dist worksteal
+
+# For the browser tests; where it cannot be installed they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { apt-get install -yqq chromium || { apt-get update -qq && apt-get install -yqq chromium; }; } >/dev/null 2>&1; } || true
 
 test-slow: .venv/ready
 	$(UV) sync --frozen --quiet --extra local --extra postgres --extra web --group model --group bench
