@@ -13,7 +13,7 @@ from redloom.services.starter import example
 from redloom.services.studies import apply
 from redloom.services.workspace import Workspace, open_workspace
 from redloom.settings import Settings
-from redloom.web.app import create_app
+from redloom.web.app import House, create_app
 from web.browsing import ORIGIN, Visitor
 
 
@@ -28,7 +28,7 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 @pytest.fixture
 def empty(workspace: Workspace) -> Visitor:
     """Somebody at a workbench without a study."""
-    return Visitor(create_app(workspace, origins=frozenset({ORIGIN})))
+    return Visitor(create_app(House(workspace=workspace, origins=frozenset({ORIGIN}))))
 
 
 @pytest.fixture

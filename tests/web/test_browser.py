@@ -28,6 +28,7 @@ PAGES = (
     "/search?q=shaming",
     SCHOOL,
     f"{SCHOOL}/map",
+    f"{SCHOOL}/people",
     f"{SCHOOL}/charter/edit",
     f"{SCHOOL}/contexts",
     f"{SCHOOL}/harms",

@@ -14,7 +14,7 @@ from redloom.services.starter import example
 from redloom.services.studies import apply
 from redloom.services.workspace import Workspace, open_workspace
 from redloom.settings import Settings
-from redloom.web.app import create_app
+from redloom.web.app import House, create_app
 from redloom.web.asking import Page
 from redloom.web.pages import environment
 from web.browsing import ORIGIN, PageFound, Visitor, ids
@@ -41,7 +41,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, PageFound]:
     address = f"sqlite:///{tmp_path_factory.mktemp('pages') / 'redloom.db'}"
     with open_workspace(Settings(database=address, who="lead")) as workspace:
         apply(workspace, example("school_health") / "study.yaml")
-        return walk(Visitor(create_app(workspace, origins=frozenset({ORIGIN}))), SCHOOL)
+        return walk(Visitor(create_app(House(workspace=workspace, origins=frozenset({ORIGIN})))), SCHOOL)
 
 
 def test_every_link_leads_to_a_page_that_names_itself(pages: dict[str, PageFound]) -> None:

@@ -246,6 +246,39 @@ judgement = sa.Table(
     sqlite_with_rowid=False,
 )
 
+participant = sa.Table(
+    "participant",
+    metadata,
+    sa.Column("id", Serial, primary_key=True),
+    _reference("study_id", "study.id", null=True),  # none for all studies
+    _text("name"),
+    _text("role"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment, nullable=True),  # set once
+    sa.UniqueConstraint("study_id", "name"),
+)
+
+invitation = sa.Table(
+    "invitation",
+    metadata,
+    sa.Column("token", Digest, primary_key=True),  # of the secret, which is stored nowhere
+    _reference("participant_id", "participant.id"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
+    sa.Column("used_at", Moment, nullable=True),  # set once
+    sqlite_with_rowid=False,
+)
+
+session = sa.Table(
+    "session",
+    metadata,
+    sa.Column("token", Digest, primary_key=True),
+    _reference("participant_id", "participant.id"),
+    sa.Column("created_at", Moment, nullable=False),
+    sa.Column("ended_at", Moment, nullable=True),  # set once
+    sqlite_with_rowid=False,
+)
+
 sa.Index(
     "ix_definition_version_definition_id_digest",
     definition_version.c.definition_id,

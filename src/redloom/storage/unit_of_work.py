@@ -11,6 +11,7 @@ from redloom.errors import UnknownNameError
 from redloom.storage.database import Database
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.repositories.judgements import Judgements
+from redloom.storage.repositories.people import People
 from redloom.storage.repositories.releases import Releases
 from redloom.storage.repositories.runs import Runs
 from redloom.storage.repositories.studies import Studies
@@ -24,6 +25,7 @@ class UnitOfWork:
         self.studies = Studies(connection)
         self.runs = Runs(connection)
         self.judgements = Judgements(connection)
+        self.people = People(connection)
 
     def study_id(self, slug: str) -> int:
         """The id of a study; raises UnknownNameError."""

@@ -14,13 +14,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from redloom.errors import InputError, RedloomError, StoreError, UnknownNameError
+from redloom.errors import RedloomError, StoreError, UnknownNameError
+from redloom.services.people import SESSION_DAYS, who_is
 from redloom.services.showing import name_studies
 from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, study
+from redloom.web.routes import define, people, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -38,7 +39,13 @@ class Way:
 
 WAYS: tuple[Way, ...] = (
     Way("GET", "/", "read", study.start),
-    Way("POST", "/", "lead", study.begin),
+    Way("POST", "/", "begin", study.begin),
+    Way("GET", "/join/{secret}", "join", people.invited),
+    Way("POST", "/join/{secret}", "join", people.join),
+    Way("POST", "/leave", "read", people.leave),
+    Way("GET", "/studies/{study}/people", "lead", people.listing),
+    Way("POST", "/studies/{study}/people", "lead", people.invite),
+    Way("POST", "/studies/{study}/people/end", "lead", people.end),
     Way("GET", "/glossary", "read", study.glossary),
     Way("GET", "/search", "read", study.search),
     Way("GET", "/studies/{study}", "read", study.overview),
@@ -58,18 +65,44 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-def create_app(workspace: Workspace, *, origins: frozenset[str]) -> Guard:
-    """The application over one database, reached at ``origins`` and nowhere else; loopback, one person."""
-    owner = Person(name=workspace.who, role="lead")
+COOKIE = "redloom_session"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Where the workbench is reached, and who is in it without a link."""
+
+    workspace: Workspace
+    origins: frozenset[str]
+    """Addresses such as ``http://127.0.0.1:8137``; it answers under no other."""
+    public: bool = False
+    """Others can reach it: without a link nothing is open."""
+
+    def who(self, session: str) -> Person:
+        """Who is asking, by the session they have."""
+        found = who_is(self.workspace, session) if session else None
+        if found is not None:
+            return Person(name=found.name, role=found.role, study=found.study, invited=True)
+        if self.public:
+            return Person(name="", role="stranger")
+        return Person(name=self.workspace.who, role="owner")
+
+    def origin(self, request: Request) -> str:
+        """Where the asker reached it: behind a proxy the request itself does not know."""
+        return next(iter(self.origins)) if self.public else f"http://{request.headers.get('host', '')}"
+
+
+def create_app(house: House) -> Guard:
+    """The application over one database."""
     routes: list[Route | Mount] = [
-        Route(way.path, _endpoint(way, workspace, owner), methods=[way.method]) for way in _most_exact(WAYS)
+        Route(way.path, _endpoint(way, house), methods=[way.method]) for way in _most_exact(WAYS)
     ]
     static = StaticFiles(directory=str(files("redloom.web").joinpath("static")))
     app = Starlette(
         routes=[Mount("/static", static), *routes],
-        exception_handlers={404: _lost(workspace, owner), TooMuchError: _too_much},
+        exception_handlers={404: _lost(house), TooMuchError: _too_much},
     )
-    return Guard(app, origins=origins)
+    return Guard(app, origins=house.origins)
 
 
 def _most_exact(ways: Sequence[Way]) -> list[Way]:
@@ -77,39 +110,43 @@ def _most_exact(ways: Sequence[Way]) -> list[Way]:
     return sorted(ways, key=lambda way: (way.path.count("{"), -len(way.path)))
 
 
-def _endpoint(way: Way, workspace: Workspace, owner: Person) -> Any:
+def _endpoint(way: Way, house: House) -> Any:
     async def endpoint(request: Request) -> Response:
         form = Form()
         if way.method == "POST":
             sent = await request.form()
             form = Form(tuple((name, value) for name, value in sent.multi_items() if isinstance(value, str)))
-        ask = Ask(
-            workspace=workspace,
-            person=owner,
-            url=request.url.path,
-            parts={name: str(value) for name, value in request.path_params.items()},
-            query=Form(tuple(request.query_params.multi_items())),
-            form=form,
-        )
-        return await run_in_threadpool(_respond, ask, way)
+        return await run_in_threadpool(_respond, _ask(house, request, form), way, house)
 
     return endpoint
 
 
-def _respond(ask: Ask, way: Way) -> Response:
+def _ask(house: House, request: Request, form: Form) -> Ask:
+    return Ask(
+        workspace=house.workspace,
+        person=Person(name="", role="stranger"),
+        url=request.url.path,
+        parts={name: str(value) for name, value in request.path_params.items()},
+        query=Form(tuple(request.query_params.multi_items())),
+        form=form,
+        origin=house.origin(request),
+        session=request.cookies.get(COOKIE, ""),
+    )
+
+
+def _known(ask: Ask, house: House) -> Ask:
+    """The same request in the name of whoever asks."""
+    person = house.who(ask.session)
+    settings = replace(ask.workspace.settings, who=person.name or "a stranger")
+    return replace(ask, person=person, workspace=replace(ask.workspace, settings=settings))
+
+
+def _respond(ask: Ask, way: Way, house: House) -> Response:
     try:
-        if not ask.person.may(way.may):
-            answer: Answer = Trouble(
-                heading="That is not yours to do",
-                told=f"As {ask.person.role.replace('_', ' ')} you can look here, and not change anything.",
-                status=403,
-            )
-        else:
-            answer = way.handler(ask)
+        ask = _known(ask, house)
+        return _response(ask, _refused(ask, way) or way.handler(ask))
     except UnknownNameError as error:
         answer = Trouble(heading="There is nothing here", told=str(error), status=404)
-    except InputError as error:
-        answer = Trouble(heading="That did not work", told=str(error), status=422)
     except StoreError as error:
         answer = Trouble(heading="The database does not answer", told=str(error), status=503)
     except RedloomError as error:
@@ -117,12 +154,33 @@ def _respond(ask: Ask, way: Way) -> Response:
     return _response(ask, answer)
 
 
+def _refused(ask: Ask, way: Way) -> Page | None:
+    """Why this is not open to whoever asks; None where it is."""
+    person = ask.person
+    if person.role == "stranger" and way.may != "join":
+        told = (
+            "This workbench is open to those who were invited. Open the link you were sent, or ask for one."
+        )
+        return Trouble(heading="Not without an invitation", told=told, status=401)
+    if person.study is not None and ask.parts.get("study", person.study) != person.study:
+        raise UnknownNameError("study", ask.parts["study"], [person.study])
+    if not person.may(way.may):
+        told = (
+            f"As {person.role.replace('_', ' ')} you can look at this study, and not do that. Ask its lead."
+        )
+        return Trouble(heading="That is not yours to do", told=told, status=403)
+    return None
+
+
 def _response(ask: Ask, answer: Answer) -> Response:
     match answer:
         case Page():
             return HTMLResponse(render(answer, _shell(ask)), answer.status)
-        case See(url, said):
-            return RedirectResponse(f"{url}?said={said}" if said else url, 303)
+        case See(url, said, session):
+            seen = RedirectResponse(f"{url}?said={said}" if said else url, 303)
+            if session is not None:
+                _keep(seen, session, secure=ask.origin.startswith("https:"))
+            return seen
         case Document(content=content, media=media, headers=headers):
             return Response(content, media_type=media, headers=dict(headers))
 
@@ -132,6 +190,10 @@ def _shell(ask: Ask) -> Shell:
         studies: Mapping[str, Any] = name_studies(ask.workspace)
     except StoreError:
         studies = {}
+    person = ask.person
+    studies = {
+        slug: one for slug, one in studies.items() if person.study in (None, slug) and person.may("read")
+    }
     slug = ask.parts.get("study", "")
     known = studies.get(slug)
     return Shell(
@@ -145,22 +207,22 @@ def _shell(ask: Ask) -> Shell:
     )
 
 
-def _lost(workspace: Workspace, owner: Person) -> Any:
+def _keep(response: Response, session: str, *, secure: bool) -> None:
+    """Begin a session in this browser, or end it."""
+    age = SESSION_DAYS * 86_400 if session else 0
+    response.set_cookie(COOKIE, session, max_age=age, httponly=True, samesite="lax", secure=secure)
+
+
+def _lost(house: House) -> Any:
     async def lost(request: Request, _: Exception) -> Response:
-        ask = Ask(workspace=workspace, person=owner, url=request.url.path, parts={})
-        trouble = Trouble(
-            heading="There is nothing here", told=f"No page has the address {request.url.path}.", status=404
+        told = f"No page has the address {request.url.path}."
+        trouble = Trouble(heading="There is nothing here", told=told, status=404)
+        return await run_in_threadpool(
+            lambda: _response(_known(_ask(house, request, Form()), house), trouble)
         )
-        return await run_in_threadpool(_response, ask, trouble)
 
     return lost
 
 
 async def _too_much(_: Request, __: Exception) -> Response:
     return Response("That is more than 4 MiB at once.\n", 413)
-
-
-def with_person(ask: Ask, person: Person) -> Ask:
-    """The same request in somebody's name."""
-    workspace = replace(ask.workspace, settings=replace(ask.workspace.settings, who=person.name))
-    return replace(ask, workspace=workspace, person=person)

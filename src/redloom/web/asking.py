@@ -6,19 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from redloom.domain.people import Role
 from redloom.services.workspace import Workspace
 
-Role = Literal["lead", "expert", "red_teamer", "rater", "viewer"]
-Action = Literal["read", "define", "lead"]
+Action = Literal["join", "read", "define", "lead", "begin"]
+Standing = Role | Literal["owner", "stranger"]
+"""A role; or whoever runs the server; or nobody known."""
 
-MAY: Mapping[Role, frozenset[Action]] = {
-    "lead": frozenset({"read", "define", "lead"}),
-    "expert": frozenset({"read", "define"}),
-    "red_teamer": frozenset({"read"}),
-    "rater": frozenset({"read"}),
-    "viewer": frozenset({"read"}),
+MAY: Mapping[Standing, frozenset[Action]] = {
+    "owner": frozenset({"join", "read", "define", "lead", "begin"}),
+    "lead": frozenset({"join", "read", "define", "lead"}),
+    "expert": frozenset({"join", "read", "define"}),
+    "red_teamer": frozenset({"join", "read"}),
+    "rater": frozenset({"join", "read"}),
+    "viewer": frozenset({"join", "read"}),
+    "stranger": frozenset({"join"}),
 }
-"""What each role may do."""
+"""What each may do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +30,11 @@ class Person:
     """Who is asking."""
 
     name: str
-    role: Role
+    role: Standing
     study: str | None = None
-    """The one study they were invited to; None for whoever runs the server."""
+    """The one study that is open to them; None for all."""
+    invited: bool = False
+    """They came by a link and can leave."""
 
     def may(self, action: Action) -> bool:
         """Whether this person may do that."""
@@ -70,6 +76,10 @@ class Ask:
     query: Form = Form()
     form: Form = Form()
     """Empty where nothing was sent."""
+    origin: str = ""
+    """Where this server is reached."""
+    session: str = ""
+    """The secret of the session; empty without one."""
 
     @property
     def study(self) -> str:
@@ -98,6 +108,8 @@ class See:
     url: str
     said: str = ""
     """A key of :data:`redloom.web.pages.SAID`."""
+    session: str | None = None
+    """The secret of a session that begins here; empty for one that ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

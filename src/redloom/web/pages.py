@@ -25,6 +25,9 @@ SAID: Mapping[str, str] = {
     "endorsed": "Your endorsement is recorded.",
     "dissented": "Your dissent is recorded.",
     "begun": "The example study is there.",
+    "joined": "Welcome. What you do here stands under your name.",
+    "left": "You have left.",
+    "closed": "The study is closed to them from now on; what they did stays.",
 }
 """What a page may say of what was just done; a key of this stands in its address, never the words."""
 

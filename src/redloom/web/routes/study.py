@@ -127,7 +127,11 @@ TERMS: tuple[tuple[str, str, str], ...] = (
 
 def start(ask: Ask) -> Answer:
     """The only study, or the choice among several."""
-    found = [(slug, one.title) for slug, one in name_studies(ask.workspace).items()]
+    found = [
+        (slug, one.title)
+        for slug, one in name_studies(ask.workspace).items()
+        if ask.person.study in (None, slug)
+    ]
     if len(found) == 1 and "choose" not in ask.query:
         return See(f"/studies/{found[0][0]}")
     return Start(heading="Studies" if found else "What do you want to test?", studies=tuple(found))
@@ -148,7 +152,7 @@ def overview(ask: Ask) -> Answer:
 def search(ask: Ask) -> Answer:
     """What holds the words, in every study."""
     query = ask.query.text("q")
-    study = ask.query.text("study") or None
+    study = ask.person.study or ask.query.text("study") or None
     found = tuple(find(ask.workspace, query, study=study)) if query else ()
     return SearchPage(heading="Search", query=query, found=found)
 
