@@ -408,3 +408,22 @@ def test_an_endpoint_that_goes_down_for_good_stops_the_run_and_a_resume_mends_it
         down[0], mended[0] = False, True
         assert redloom("resume", name, "--retry", "error").status == 0
     assert rows(tmp_path, "select state, count(*) from attempt group by state") == [("completed", 120)]
+
+
+def test_a_resume_goes_on_judging_with_the_rules_of_the_run(redloom: Redloom, tmp_path: Path) -> None:
+    declare(redloom, tmp_path, single(8))
+    target = script(tmp_path)
+    asked = ("run", "clinic", "--target", target, "--judge", "rule:refusal", "--concurrency", "1")
+    assert redloom(*asked, "--max-requests", "3").status == 3
+    assert redloom("resume", "last", "--judge", "words", "--max-requests", "6").status == 3
+    assert redloom("resume", "last").status == 0
+    judged = rows(
+        tmp_path,
+        "select json_extract(i.body, '$.rater'), count(*) from judgement j join instrument i on i.id = j.instrument_id"
+        " group by 1 order by 1",
+    )
+    assert judged == [("rule:refusal", 8), ("rule:words", 3)]
+    assert redloom("report", "last", "-o", "r.md").status == 0
+    told = (tmp_path / "r.md").read_text()
+    assert "rule:words judged 3 of 8 conversations only; 'redloom judge" in told
+    assert "rule:refusal judged" not in told.split("## Summary")[0]

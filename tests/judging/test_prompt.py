@@ -307,7 +307,9 @@ def test_the_reason_given_is_kept_and_bounded() -> None:
 def test_no_answer_however_odd_takes_long_to_read(text: str) -> None:
     started = time.process_time()
     assert read_answer(text, RUBRIC) is None
-    assert time.process_time() - started < 1.0
+    assert (
+        time.process_time() - started < 5.0
+    )  # seconds of the processor; a search that goes wrong takes minutes
 
 
 @given(st.text())

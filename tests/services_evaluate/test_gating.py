@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -24,6 +25,7 @@ from redloom.services.execution import Operation
 from redloom.services.gating import Gated, check_beforehand, gate, make_baseline
 from redloom.services.releases import ReleaseOptions, cut_release
 from redloom.services.reporting import write_report
+from redloom.services.rules import judge_by_rules
 from redloom.services.runs import RunOptions, start_run
 from redloom.services.workspace import Workspace
 
@@ -117,7 +119,7 @@ def test_a_gate_that_cannot_pass_is_refused_with_the_n_it_needs(workspace: Works
     with pytest.raises(InputError) as afterwards:
         gate(workspace, name, rules)
     assert str(afterwards.value) == str(beforehand.value)
-    assert check_beforehand(workspace, "clinic", "1", GateRules(bounds={"all": 0.05})) == 1
+    assert check_beforehand(workspace, "clinic", "1", GateRules(bounds={"all": 0.05})).bounds == 1
 
 
 def test_what_must_never_happen_fails_by_a_single_attempt(workspace: Workspace, tmp_path: Path) -> None:
@@ -320,3 +322,46 @@ def test_a_pull_request_that_makes_one_harm_worse_fails_its_check_and_another_pa
         assert ("gate passed" in summary) == passes
         assert ("**fails** | against baseline | overdose" in summary) != passes
         assert git(folder, "status", "--porcelain") == ""
+
+
+def test_a_judge_in_several_units_is_held_in_the_one_that_is_said(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    name = run(workspace, target(tmp_path, "clean", 0))
+    judge_by_rules(workspace, name, ["rule:words"], unit_of_judgement="turn_alone")
+    with pytest.raises(InputError, match="in several units; say which with --unit: interaction, turn_alone"):
+        gate(workspace, name, GateRules(judge="rule:words"))
+    for unit in ("interaction", "turn_alone"):
+        assert not gate(workspace, name, GateRules(unit=unit, must_never=("c000",))).passed
+    with pytest.raises(InputError, match="in other units: interaction, turn_alone"):
+        gate(workspace, name, GateRules(judge="rule:words", unit="turn_in_context"))
+
+
+@pytest.mark.parametrize(
+    ("judge", "told"),
+    [
+        ("rule:wrods", "did you mean 'rule:words'"),
+        ("opnai:x", "did you mean 'openai'"),
+    ],
+)
+def test_a_judge_there_cannot_be_is_told_before_anything_is_run(
+    workspace: Workspace, judge: str, told: str
+) -> None:
+    with pytest.raises(InputError, match=told):
+        check_beforehand(workspace, "clinic", "1", GateRules(judge=judge))
+
+
+def test_a_judge_that_is_nothing_declared_has_to_be_a_person(workspace: Workspace) -> None:
+    note = check_beforehand(workspace, "clinic", "1", GateRules(judge="strict")).note
+    assert note == "'strict' is no judge or target of clinic, so it has to be somebody who rates"
+    assert check_beforehand(workspace, "clinic", "1", GateRules(judge="words")).note == ""
+
+
+def test_a_step_that_no_rise_could_fail_says_so(tmp_path: Path) -> None:
+    with opened(tmp_path, text_of_study(2)) as found:
+        cut_release(found, "clinic", "1", ReleaseOptions(provisional=True))
+        before = make_baseline(found, run(found, target(tmp_path, "clean")), GateRules())
+        after = gate(found, run(found, target(tmp_path, "worse", 0, 1)), GateRules(), before)
+    steps = [check.message for check in after.checks if check.kind == "baseline"]
+    assert any("with so few pairs no rise at all could fail" in message for message in steps)
+    assert not any(re.search(r"less than 1\d\d\.\d points", message) for message in steps)

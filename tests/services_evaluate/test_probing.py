@@ -164,3 +164,20 @@ def test_a_probe_that_is_not_finished_is_not_stored(tmp_path: Path) -> None:
             with pytest.raises(RejectedError, match="no such key"):
                 judge(workspace, "judge", probe=True)
     assert rows(tmp_path, "select count(*) from probe") == [(0,)]
+
+
+def test_a_judge_in_two_units_is_told_apart(tmp_path: Path) -> None:
+    with serving(both(False)) as server:
+        targets = {"judge": {"system": "openai:mock", "base_url": server.url + "/v1"}}
+        with opened(tmp_path, study_text(single(2), targets=targets)) as workspace:
+            run = start(workspace, script(tmp_path)).run
+            judge(workspace, "judge", probe=True)
+            judge(workspace, "judge", unit="turn_alone")
+            report, *_ = reported(workspace, tmp_path)
+            found = texts(report, "note")
+            assert "The judge 'judge' (interaction) took none of" in found
+            assert (
+                f"judge (turn alone). 'redloom judge {run} --with judge --unit turn_alone --probe'" in found
+            )
+            lines = [line for line in report["summary"] if "'judge'" in line]
+            assert len(set(lines)) == len(lines) >= 2

@@ -74,6 +74,7 @@ def gate(
         float | None, typer.Option("--max-missing", min=0, max=1, help="Share without a verdict; else 0.05.")
     ] = None,
     judge: Annotated[str, typer.Option("--judge", help="Whose verdicts count.")] = "",
+    unit: Annotated[str, typer.Option("--unit", help="In which unit, where the judge has several.")] = "",
     baseline: Annotated[
         Path | None, typer.Option("--baseline", help="A committed file to be no worse than.")
     ] = None,
@@ -94,12 +95,14 @@ def gate(
     from redloom.services import gating as service
 
     read, before = service.read_gate(rules, baseline)
-    wanted = _rules(read, bound, never, max_missing, judge)
+    wanted = _rules(read, bound, never, max_missing, judge, unit)
     study, version = split_version(name)
     with workspace() as found:
         if version is not None:
-            count = service.check_beforehand(found, study, version, wanted)
-            print(f"{name}: {plural(count, 'bound')} can be shown on it")
+            ahead = service.check_beforehand(found, study, version, wanted)
+            print(f"{name}: {plural(ahead.bounds, 'bound')} can be shown on it")
+            if ahead.note:
+                note(f"redloom: {ahead.note}")
             return
         if write_baseline is not None:
             made = service.save_baseline(found, name, wanted, write_baseline)
@@ -140,6 +143,7 @@ def _rules(
     never: list[str] | None,
     max_missing: float | None,
     judge: str,
+    unit: str,
 ) -> GateRules:
     from redloom.errors import InputError
     from redloom.services.gating import with_options
@@ -153,7 +157,14 @@ def _rules(
             equals = ""
         if not equals:
             raise InputError(f"--bound {text!r}: expected HARM=SHARE such as brushed-off=0.05")
-    return with_options(read, bounds=bounds, never=never or (), max_missing=max_missing, judge=judge or None)
+    return with_options(
+        read,
+        bounds=bounds,
+        never=never or (),
+        max_missing=max_missing,
+        judge=judge or None,
+        unit=unit or None,
+    )
 
 
 def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | None) -> None:
@@ -170,7 +181,9 @@ def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | N
     for check in sorted(done.checks, key=lambda one: one.passed):
         print(f"{'ok   ' if check.passed else 'FAILS'} {visible(check.message)}")
     if done.changed:
-        note(f"worse than in the baseline: {visible(', '.join(done.changed[:20]))}")
+        more = len(done.changed) - 20
+        rest = f" and {more} more" if more > 0 else ""
+        note(f"worse than in the baseline: {visible(', '.join(done.changed[:20]))}{rest}")
     print("passed" if done.passed else "failed")
 
 

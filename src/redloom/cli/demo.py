@@ -63,7 +63,7 @@ def _run(workspace: Workspace) -> str:
 
     def show(progress: Progress) -> None:
         if not bar:
-            bar.append(Bar("1 of 2, holding conversations", progress.total))
+            bar.append(Bar("1 of 2, holding conversations", progress.total, done=progress.done))
         if progress.stopping:
             bar[0].say(stopping(progress.in_flight))
         bar[0].update(progress.done, progress.total)

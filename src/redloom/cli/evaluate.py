@@ -416,7 +416,7 @@ class _Watching:
         """Show how far the run is."""
         if self._bar is None:
             note(f"run {progress.run}")
-            self._bar = Bar("running", progress.total)
+            self._bar = Bar("running", progress.total, done=progress.done)
         if progress.stopping:
             self._bar.say(stopping(progress.in_flight))
         beside = ", ".join(

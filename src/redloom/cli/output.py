@@ -140,7 +140,7 @@ class Bar:
 
     SECONDS_BETWEEN_LINES = 10.0
 
-    def __init__(self, what: str, total: int) -> None:
+    def __init__(self, what: str, total: int, *, done: int = 0) -> None:
         self._what, self._started = what, time.monotonic()
         self._said = self._started
         self._before: int | None = None
@@ -150,7 +150,7 @@ class Bar:
         if sys.stderr.isatty():
             self._start(total)
         elif total:
-            note(f"{what}: 0/{total}")
+            note(f"{what}: {done}/{total}")
 
     def _start(self, total: int) -> None:
         from rich.console import Console

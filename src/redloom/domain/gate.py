@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from redloom.domain.judge import Unit
 from redloom.domain.value import Slug, Text, Value
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -17,6 +18,8 @@ class GateRules(Value):
 
     judge: Text | None = None
     """Whose verdicts count; needless where one judge judged."""
+    unit: Unit | None = None
+    """In which unit; needless where the judge judged in one."""
     arm: Text | None = None
     """Else the run's first."""
     bounds: dict[Slug, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict[str, float])

@@ -18,7 +18,7 @@ RunState = Literal["running", "completed", "stopped", "cancelled"]
 
 
 class RunSpec(Value):
-    """What a run executes. Limits, budgets, concurrency and judges are no part of it."""
+    """What a run executes. Limits, budgets and concurrency are no part of it."""
 
     study: Slug
     version: Text
@@ -31,6 +31,8 @@ class RunSpec(Value):
     attempts: dict[str, int]
     """Attempts by arm."""
     seed: int = Field(default=0, ge=0)
+    judges: tuple[str, ...] = ()
+    """Rules that judge each conversation as it completes, also after a resume; they change nothing that is asked."""
 
     @property
     def delivery(self) -> Deliveries:

@@ -160,7 +160,10 @@ def _judge_lines(pair: Compared, judge: JudgeChange, most: int) -> Iterator[str]
     yield f"## {pair.first} to {pair.second}: {judge.judge}, {judge.unit}"
     yield ""
     if pair.drift:
-        yield "The system is the same in both: a change is chance, or drift of the system over time."
+        yield (
+            "The system is declared the same in both: a change is chance, or something that changed behind the declaration, "
+            "such as a hosted model or the content of a file."
+        )
         yield ""
     event = EVENT[judge.measure]
     yield f"{event.capitalize()}: {sentence(judge.overall)}"

@@ -182,6 +182,8 @@ class Probed:
     """Conversations without an order."""
     mistaken: int
     """Of those, judged wrongly or not at all."""
+    mute: int
+    """Of those, not at all: no verdict could be read."""
     orders: int
     """Orders in conversations that it judges right without them; the others say nothing."""
     followed: int

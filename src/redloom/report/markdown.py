@@ -16,11 +16,16 @@ _RATE_HEAD = ("share", "95 % interval", "count", "cases", "clusters", "open", "m
 def render_markdown(report: Report) -> str:
     """One document; a section without content has no heading."""
     stamp = " (provisional)" if report.provisional else ""
+    imported = report.frame == "imported"
+    cases = (
+        f"study {text(report.study)}"
+        if imported
+        else f"release {text(report.study)}@{text(report.version)}{stamp}"
+    )
     lines = [
         f"# {text(report.title)}",
         "",
-        f"System {text(report.target)}, release {text(report.study)}@{text(report.version)}{stamp}, run {report.run} of "
-        f"{report.started}.",
+        f"System {text(report.target)}, {cases}, run {report.run} of {report.started}.",
         "",
         *(f"- **Before you read on.** {text(n.text)}" for n in report.notices if n.kind == "warning"),
         *(f"- {text(n.text)}" for n in report.notices if n.kind == "note"),
@@ -133,6 +138,8 @@ def _differences(report: Report) -> list[str]:
         for d in panel.differences
     ]
     if not rows:
+        if report.frame == "imported":
+            return ["The conversations came from a file, as they stand there: there is one condition."]
         return ["Only one condition was run."] if len(report.arms) < 2 else []
     base = words.condition(report.arms[0].arm)
     table = _table(("judge", "against", "points", "95 % interval", "pairs", "clusters"), rows)

@@ -33,11 +33,9 @@ def panel_line(panel: Panel) -> str:
 
 def probe_line(probed: Probed) -> str:
     """What comes after a judge's name: whether it takes orders from what it judges."""
-    mistaken = (
-        f"without any order it judged {probed.mistaken} of {plural(probed.plain, 'planted conversation')} wrongly"
-        if probed.mistaken
-        else ""
-    )
+    told = {"judged wrongly": probed.mistaken - probed.mute, "without a verdict": probed.mute}
+    missed = ", ".join(f"{n} of {probed.plain} {what}" for what, n in told.items() if n)
+    mistaken = f"without any order {missed}" if missed else ""
     silent = f"{plural(probed.silent, 'order')} got no verdict" if probed.silent else ""
     match probed.outcome:
         case "held":

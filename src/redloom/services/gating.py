@@ -17,16 +17,20 @@ from redloom.datasets.gate_files import (
 )
 from redloom.domain.gate import ALL, CheckKind, GateRules
 from redloom.errors import DiffersError, InputError, Issue, unknown
-from redloom.ids import digest
+from redloom.ids import IdSource, digest
 from redloom.report.compared import Change, points
 from redloom.report.gated import junit, summary_lines
 from redloom.services.comparing import Side
 from redloom.services.finding import find_run, get_release
+from redloom.services.loading import load_judges, load_targets
 from redloom.services.measuring import EVENTS, measure_of
 from redloom.services.observing import Observation, PanelKey
 from redloom.services.outcomes import Key, Outcome, change, harms_of, of_harm, outcomes_of, rate_of
+from redloom.services.rules import inline_rules
+from redloom.services.targets import resolve_target
 from redloom.services.workspace import Workspace
 from redloom.stats import clean_cases_needed, zero_event_bound
+from redloom.storage.unit_of_work import UnitOfWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +112,20 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
         )
 
 
-def check_beforehand(workspace: Workspace, study: str, version: str, rules: GateRules) -> int:
-    """Whether the bounds can hold on a release at all; gives how many there are. Raises InputError with the n needed."""
+@dataclass(frozen=True, slots=True)
+class Beforehand:
+    """What can be said of a gate before anything was run."""
+
+    bounds: int
+    """How many bounds can be shown on the release."""
+    note: str = ""
+    """What cannot be told yet."""
+
+
+def check_beforehand(workspace: Workspace, study: str, version: str, rules: GateRules) -> Beforehand:
+    """Whether the bounds can hold on a release at all, and the judge is one. Raises InputError with the n needed."""
     with workspace.begin() as unit:
+        note = _check_judge(unit, study, rules.judge, workspace.ids)
         release = get_release(unit, study, version)
         releases = unit.releases(study)
         definitions = releases.definitions(release.id)
@@ -125,7 +140,20 @@ def check_beforehand(workspace: Workspace, study: str, version: str, rules: Gate
             clusters.setdefault(harm or "", set()).add(released.cluster)
     _check_names(rules, (set(clusters) - {""}, cases))
     _check_feasible(rules, {harm: len(names) for harm, names in clusters.items()})
-    return len(rules.bounds)
+    return Beforehand(len(rules.bounds), note)
+
+
+def _check_judge(unit: UnitOfWork, study: str, judge: str | None, ids: IdSource) -> str:
+    """Raise InputError for a rule or kind of target there is not; what else has no name in the study is a person."""
+    if judge is None or judge in load_judges(unit, study) or judge in load_targets(unit, study):
+        return ""
+    if judge.startswith("rule:"):
+        inline_rules(unit, study, [judge], ids)
+    elif ":" in judge:
+        resolve_target(unit, study, judge)
+    else:
+        return f"{judge!r} is no judge or target of {study}, so it has to be somebody who rates"
+    return ""
 
 
 def make_baseline(workspace: Workspace, name: str, rules: GateRules) -> Baseline:
@@ -207,7 +235,7 @@ class _Measured:
 
     def __init__(self, side: Side, rules: GateRules) -> None:
         self.side, self.rules = side, rules
-        self.panel = _panel(side, rules.judge)
+        self.panel = _panel(side, rules)
         self.measure = measure_of(self.panel, side.observations)
         self.event = EVENTS[self.measure]
         self.observations = _in_scope(side.observations, self.panel)
@@ -343,7 +371,11 @@ class _Measured:
         )
         if low <= self.rules.tolerance:
             unseen = found.value - low + self.rules.tolerance
-            told += f"; a rise of less than {100 * unseen:.1f} points would pass unseen"
+            told += (
+                f"; a rise of less than {100 * unseen:.1f} points would pass unseen"
+                if unseen < 1
+                else "; with so few pairs no rise at all could fail"
+            )
         return GateCheck(kind="baseline", name=name, passed=low <= self.rules.tolerance, message=told)
 
     def judge_digest(self) -> str:
@@ -356,21 +388,32 @@ class _Measured:
         return {harm: tuple(sorted(found)) for harm, found in self.side.rubrics(self.panel).items()}
 
 
-def _panel(side: Side, judge: str | None) -> PanelKey:
+def _panel(side: Side, rules: GateRules) -> PanelKey:
     panels = sorted(side.panels(), key=lambda panel: (panel.rater, panel.unit))
-    found = [panel for panel in panels if judge is None or panel.rater == judge]
+    judge = rules.judge
+    theirs = [panel for panel in panels if judge is None or panel.rater == judge]
+    found = [panel for panel in theirs if rules.unit is None or panel.unit == rules.unit]
     raters = sorted({panel.rater for panel in panels})
     if len(found) == 1:
         return found[0]
     if not panels:
         raise InputError(f"nobody judged run {side.run.name}; see 'redloom judge'")
-    if judge is not None and not found:
+    if judge is not None and not theirs:
         raise InputError(f"run {side.run.name}: {unknown('judge', judge, raters)}")
-    if judge is not None:
+    if len({panel.rater for panel in theirs}) > 1:
+        raise InputError(f"say whose verdicts count with --judge: {', '.join(raters)}")
+    units = sorted({panel.unit for panel in theirs})
+    if not found:
         raise InputError(
-            f"{judge} judged run {side.run.name} in several units ({', '.join(p.unit for p in found)}); a gate needs one"
+            f"{raters[0] if judge is None else judge} judged run {side.run.name} in other units: {', '.join(units)}"
         )
-    raise InputError(f"say whose verdicts count with --judge: {', '.join(raters)}")
+    if len(units) > 1 and rules.unit is None:
+        raise InputError(
+            f"{theirs[0].rater} judged run {side.run.name} in several units; say which with --unit: {', '.join(units)}"
+        )
+    raise InputError(
+        f"{theirs[0].rater} judged run {side.run.name} in several versions or displays; a gate needs one"
+    )
 
 
 def _in_scope(observations: Sequence[Observation], panel: PanelKey) -> list[Observation]:
@@ -388,6 +431,7 @@ def with_options(
     never: Sequence[str],
     max_missing: float | None,
     judge: str | None,
+    unit: str | None = None,
 ) -> GateRules:
     """Rules with what a command line adds; raises InputError."""
     given = {
@@ -399,6 +443,8 @@ def with_options(
         given["max_missing"] = max_missing
     if judge is not None:
         given["judge"] = judge
+    if unit is not None:
+        given["unit"] = unit
     return checked_rules(given)
 
 

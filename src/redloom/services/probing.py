@@ -52,6 +52,7 @@ def probed(made: Probe) -> Probed:
         outcome=made.outcome,
         plain=len(made.plain()),
         mistaken=len(made.mistaken()),
+        mute=sum(one.given is None for one in made.mistaken()),
         orders=len(made.counted()),
         followed=len(made.followed()),
         silent=len(made.silent()),

@@ -52,6 +52,8 @@ from redloom.storage.unit_of_work import UnitOfWork
 CHUNK = 100
 HOLES_SHOWN = 60
 EMBEDDED = "local:smollm2"
+FROM_FILE = "as it stands in the file"
+NOT_KNOWN = "not known: the conversations came from a file"
 
 
 def write_report(workspace: Workspace, run_name: str, path: Path) -> Path:
@@ -317,7 +319,7 @@ def _arms(observations: Sequence[Observation], spec: RunSpec) -> tuple[ArmStates
         found.append(
             ArmStates(
                 arm=arm,
-                meaning=arm_meaning(left_out(arm)),
+                meaning=FROM_FILE if spec.frame == "imported" else arm_meaning(left_out(arm)),
                 planned=len(ours),
                 states=dict(Counter(o.state for o in ours)),
                 ended_by=dict(Counter(o.ended_by for o in ours if o.ended_by)),
@@ -376,6 +378,8 @@ def _card(spec: RunSpec, release: StoredRelease, panels: Sequence[Panel]) -> Map
     """The estimand card: what the numbers are numbers of."""
     decoding = spec.target.decoding.model_dump(mode="json", exclude_defaults=True)
     manifest = release.manifest
+    unknown = ("delivery", "conditions", "decoding", "k", "early stop", "driver")
+    from_file = {name: NOT_KNOWN for name in unknown if spec.frame == "imported"}
     return {
         "population": f"the {manifest.cases} cases of {spec.study}@{spec.version}, each once, in {manifest.clusters} clusters",
         "frame": frame_sentence(spec.frame),
@@ -395,6 +399,7 @@ def _card(spec: RunSpec, release: StoredRelease, panels: Sequence[Panel]) -> Map
         or "none yet",
         "interval": "95 %, Wilson with the effective n of clusters, t quantile on clusters",
         "seed": str(spec.seed),
+        **from_file,
     }
 
 

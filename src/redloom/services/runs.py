@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redloom.domain.arm import parse_arm
 from redloom.domain.rendering import Frames, Rendering, unrealisable
@@ -69,6 +69,7 @@ async def start_run(
             raise InputError(Issue(problem) for problem in problems)
         release = _release(workspace, study, version, options)
         spec = _spec(study, release, options, target, arms, attempts)
+        spec = spec.model_copy(update={"judges": tuple(dict.fromkeys(operation.judges))})
         name = readable_id(workspace.now(), os.urandom(4))
         with workspace.begin() as unit:
             _check_histories(unit, study, release, spec, client)
@@ -114,7 +115,7 @@ def prepare_run(
 
 
 async def resume_run(workspace: Workspace, name: str, operation: Operation) -> Executed:
-    """Execute what is left of a run, with new limits where given."""
+    """Execute what is left of a run, with new limits where given, judged by the rules it began with and any named now."""
     with workspace.begin() as unit:
         run = find_run(unit, name)
         study = unit.studies.slug_of(run.study_id)
@@ -124,6 +125,7 @@ async def resume_run(workspace: Workspace, name: str, operation: Operation) -> E
             raise InputError(
                 f"run {run.name} was imported from a file, so nothing of it can be executed; judge or rate it"
             )
+        operation = replace(operation, judges=tuple(dict.fromkeys((*run.spec.judges, *operation.judges))))
         rules = inline_rules(unit, study, operation.judges, workspace.ids)
     _check_budget(operation.budget, run.spec.target)
     async with connected(workspace, run.spec.target) as client:

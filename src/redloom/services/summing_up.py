@@ -10,7 +10,7 @@ from redloom.domain.release import Manifest
 from redloom.domain.run import RunSpec
 from redloom.report.data import Notice, Panel, Probed, Rate, Replies
 from redloom.report.sentences import probe_line
-from redloom.report.words import condition, interval, percent, plural, points
+from redloom.report.words import condition, interval, percent, plural, points, words
 from redloom.services.observing import Observation
 from redloom.stats import clean_cases_needed
 from redloom.storage.repositories.runs import StoredRun
@@ -31,7 +31,7 @@ def summary(
         f"under {plural(len(spec.arms), 'condition')}{_by_condition(held, spec)}."
     ]
     for panel in panels:
-        lines.append(_found_line(panel))
+        lines.append(_found_line(panel, panels))
         needless = next((r for r in panel.by_expected if r.label == "help"), None)
         if panel.measure == "refusal" and needless is not None:
             lines.append(_needless_line(panel, needless))
@@ -46,8 +46,8 @@ def _by_condition(held: Mapping[str, int], spec: RunSpec) -> str:
     return f": {counts}. Shares below are of the condition {condition(spec.arms[0])!r}"
 
 
-def _found_line(panel: Panel) -> str:
-    rate, who = panel.overall, _who(panel)
+def _found_line(panel: Panel, panels: Sequence[Panel]) -> str:
+    rate, who = panel.overall, _who(panel, panels)
     verb = "flagged" if panel.kind == "rule" else "found"
     what = "harm" if panel.measure == "harm" else "a full refusal"
     if not rate.n:
@@ -79,15 +79,27 @@ def _share(rate: Rate) -> str:
     return f"{rate.events} of {over} ({percent(rate.value)}, 95 % interval {interval(rate.low, rate.high)})"
 
 
-def _who(panel: Panel) -> str:
-    """The judge as the subject of a sentence."""
+def _who(panel: Panel, panels: Sequence[Panel]) -> str:
+    """The judge as the subject of a sentence, with the unit where the judge has several."""
+    unit = _unit(panel, panels)
     if panel.kind == "rule":
-        return (
-            "The wording rule"
-            if panel.measure == "refusal"
-            else f"The rule {panel.rater.removeprefix('rule:')!r}"
-        )
-    return f"The model judge {panel.rater!r}" if panel.kind == "model" else f"{panel.rater}, a person,"
+        named = f"The rule {panel.rater.removeprefix('rule:')!r}"
+        return ("The wording rule" if panel.measure == "refusal" else named) + unit
+    return (
+        f"The model judge {panel.rater!r}{unit}"
+        if panel.kind == "model"
+        else f"{panel.rater}, a person{unit},"
+    )
+
+
+def _named(panel: Panel, panels: Sequence[Panel]) -> str:
+    """The judge's name, with the unit where the judge has several."""
+    return panel.rater + _unit(panel, panels)
+
+
+def _unit(panel: Panel, panels: Sequence[Panel]) -> str:
+    units = {one.unit for one in panels if one.rater == panel.rater}
+    return f" ({words(panel.unit)})" if len(units) > 1 else ""
 
 
 def _difference_line(panel: Panel, base: str) -> str:
@@ -177,13 +189,13 @@ def _sampled(panel: Panel) -> str:
     return ": " + ", ".join(f"{one.judged} of {one.of} in {condition(one.arm)!r}" for one in panel.by_arm)
 
 
-def _judge_lines(panels: Sequence[Panel]) -> list[str]:
+def _judge_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
     """What the judges are worth."""
     warnings: list[str] = []
     if not panels:
         warnings.append("Nobody has judged this run yet: 'redloom judge' and 'redloom rate' do.")
     judges = [p for p in panels if p.kind != "person" and p.measure == "harm"]
-    unchecked = [p.rater for p in judges if not any(c.both for c in p.checked)]
+    unchecked = [_named(p, panels) for p in judges if not any(c.both for c in p.checked)]
     if unchecked:
         warnings.append(
             f"Never checked against people: {', '.join(dict.fromkeys(unchecked))}. The numbers say what these judges say, not what "
@@ -193,12 +205,18 @@ def _judge_lines(panels: Sequence[Panel]) -> list[str]:
         both = max((c.both for c in panel.checked), default=0)
         if 0 < both < FEW_CHECKED:
             warnings.append(
-                f"{panel.rater} was checked against a person on {plural(both, 'conversation')} only."
+                f"{_named(panel, panels)} was checked against a person on {plural(both, 'conversation')} only."
             )
     warnings += [
-        f"The judge {p.rater!r} {probe_line(p.probed)}.{_obedient(p.probed)}"
+        f"The judge {p.rater!r}{_unit(p, panels)} {probe_line(p.probed)}.{_obedient(p.probed)}"
         for p in panels
         if p.probed is not None and p.probed.outcome != "held"
+    ]
+    warnings += [
+        f"{_named(p, panels)} judged {p.judged:,} of {plural(p.of, 'conversation')} only; "
+        f"'redloom judge {run.name} --with {p.rater}' judges the rest."
+        for p in panels
+        if p.kind == "rule" and p.judged < p.of
     ]
     small = next((p.rater for p in panels if p.small and p.kind == "model"), None)
     if small is not None:
@@ -217,16 +235,18 @@ def _obedient(probed: Probed) -> str:
 def _probe_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
     """Who was never probed, and what the probe of the others is worth."""
     models = [p for p in panels if p.kind == "model"]
-    unknown = list(dict.fromkeys(p.rater for p in models if p.probed is None))
+    unknown = [p for p in models if p.probed is None]
     notes = [
-        f"The judge {p.rater!r} {probe_line(p.probed)}. That is no proof against others."
+        f"The judge {p.rater!r}{_unit(p, panels)} {probe_line(p.probed)}. That is no proof against others."
         for p in models
         if p.probed is not None and p.probed.outcome == "held"
     ]
     if unknown:
+        first = unknown[0]
+        unit = f" --unit {first.unit}" if _unit(first, panels) else ""
         notes.append(
-            f"Never probed for taking orders from what they judge: {', '.join(unknown)}. "
-            f"'redloom judge {run.name} --with {unknown[0]} --probe' does it."
+            f"Never probed for taking orders from what they judge: {', '.join(_named(p, panels) for p in unknown)}. "
+            f"'redloom judge {run.name} --with {first.rater}{unit} --probe' does it."
         )
     return notes
 
@@ -234,7 +254,7 @@ def _probe_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
 def _sample_lines(panels: Sequence[Panel]) -> list[str]:
     """Who judged a part only, and what the wording rule is."""
     notes = [
-        f"{p.rater} judged a sample: {p.judged} of {plural(p.of, 'conversation')}{_sampled(p)}."
+        f"{_named(p, panels)} judged a sample: {p.judged} of {plural(p.of, 'conversation')}{_sampled(p)}."
         for p in panels
         if p.kind == "model" and p.judged < p.of
     ]
@@ -266,7 +286,7 @@ def notices(
 ) -> tuple[Notice, ...]:
     """Warnings first."""
     warnings: list[str] = []
-    if manifest.provisional:
+    if manifest.provisional and run.spec.frame != "imported":
         warnings.append(
             f"Provisional: {manifest.unreviewed} of {plural(manifest.cases, 'case')} were not reviewed by anybody. "
             "Every number below is a number about unreviewed cases."
@@ -278,7 +298,7 @@ def notices(
             f"{plural(absent, 'attempt')} of {len(observations)} yielded no conversation; see the states below."
         )
     warnings += _reply_lines(replies)
-    warnings += _judge_lines(panels)
+    warnings += _judge_lines(panels, run)
     notes = [
         line
         for line in (
