@@ -22,6 +22,7 @@ jobs:
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
+      # where no release is published yet: pip install "redloom @ git+https://..." with the address of its repository
       - run: pip install redloom
       - run: redloom apply study.yaml --dry-run
 """
