@@ -1,0 +1,108 @@
+"""What the workbench asks of a database, on both kinds, and always of one study among two."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from helpers_create.small import small_document, to_study
+from redloom.datasets.study_file import StudyFile
+from redloom.domain.persona import Persona
+from redloom.errors import InputError
+from redloom.services import people
+from redloom.services.defining import Meanwhile, Saved, dissent, endorse, open_definition, save_definition
+from redloom.services.readiness import look_over
+from redloom.services.searching import find
+from redloom.services.space import draw
+from redloom.services.studies import apply_study
+from redloom.services.workspace import Workspace
+
+
+@pytest.fixture
+def two(workspace: Workspace) -> Workspace:
+    """Two studies that say the same."""
+    for slug in ("small", "other"):
+        apply_study(workspace, StudyFile(to_study(small_document(study=slug)), f"{slug}.yaml"))
+    return workspace
+
+
+def test_words_are_found_in_one_study_and_taken_as_they_are(two: Workspace) -> None:
+    title = 'A 100% "odd" \\ _name_'
+    content = {"title": title, "provenance": "synthetic"}
+    save_definition(two, "small", "persona", "odd", content, base=None)
+    for text in (title, "100%", '"odd"', "\\ _n", "ODD"):
+        assert [(hit.study, hit.slug) for hit in find(two, text) if hit.kind == "persona"] == [
+            ("small", "odd")
+        ]
+    assert list(find(two, "100_")) == []
+    assert list(find(two, title, study="other")) == []
+
+
+def test_the_map_counts_the_scenarios_and_cases_of_one_study(two: Workspace) -> None:
+    found = draw(two, "small", rows="persona", columns="harm")
+    cases = sum(cell.cases for row in found.cells for cell in row)
+    with two.begin() as unit:
+        whole = unit.definitions("small").count_by("case", "scenario")
+        assert cases == sum(whole.values()) > 0
+        assert all(isinstance(name, str) for name in whole)
+    assert found.holes == draw(two, "other", rows="persona", columns="harm").holes
+
+
+def test_saving_knows_what_it_was_made_from(two: Workspace) -> None:
+    slug = open_slug(two)
+    opened = open_definition(two, "small", "persona", slug)
+    content = opened.newest.definition.content()
+    base = opened.newest.digest
+    assert save_definition(two, "small", "persona", slug, content, base=base) == Saved(slug, 1, False)
+    assert save_definition(two, "small", "persona", slug, {**content, "title": "Theirs"}, base=base) == Saved(
+        slug, 2, True
+    )
+    clash = save_definition(two, "small", "persona", slug, {**content, "title": "Mine"}, base=base)
+    assert isinstance(clash, Meanwhile)
+    assert [(c.path, c.stored, c.given) for c in clash.changes] == [("title", "Theirs", "Mine")]
+    other = open_definition(two, "other", "persona", slug)
+    assert isinstance(other.definition, Persona) and other.newest.number == 1
+
+
+def open_slug(workspace: Workspace) -> str:
+    with workspace.begin() as unit:
+        return unit.definitions("small").slugs("persona")[0]
+
+
+def test_acts_are_about_the_version_that_is_in_force(two: Workspace) -> None:
+    with two.begin() as unit:
+        slug = unit.definitions("small").slugs("harm")[0]
+    endorse(two, "small", slug, by="a nurse")
+    dissent(two, "small", slug, {"by": "a parent", "why": "Too soft."})
+    opened = open_definition(two, "small", "harm", slug)
+    assert "a nurse" in [one.by for one in opened.definition.endorsements]  # type: ignore[attr-defined]
+    assert "a parent" in [one.by for one in opened.definition.dissent]  # type: ignore[attr-defined]
+    content = {**opened.newest.definition.content(), "background": "Another."}
+    save_definition(two, "small", "harm", slug, content, base=opened.newest.digest)
+    again = open_definition(two, "small", "harm", slug).definition
+    assert "a nurse" not in [one.by for one in again.endorsements]  # type: ignore[attr-defined]
+
+
+def test_a_study_is_looked_over_alone(two: Workspace) -> None:
+    before = look_over(two, "other")
+    save_definition(two, "small", "persona", "new", {"title": "New", "provenance": "synthetic"}, base=None)
+    assert look_over(two, "other") == before
+    assert look_over(two, "small").history[0].what == "added persona new"
+    assert abs(look_over(two, "small").history[0].at - two.now()) < datetime.timedelta(minutes=1)
+
+
+def test_a_link_opens_one_study_once(two: Workspace) -> None:
+    made = people.invite(two, "small", "guest", "expert")
+    people.invite(two, "other", "guest", "viewer")
+    session = people.accept(two, made.secret)
+    found = people.who_is(two, session.secret)
+    assert found is not None and (found.study, found.role, found.name) == ("small", "expert", "guest")
+    with pytest.raises(InputError, match="used already"):
+        people.accept(two, made.secret)
+    people.end_participation(two, "other", "guest")
+    assert people.who_is(two, session.secret) == found
+    people.end_participation(two, "small", "guest")
+    assert people.who_is(two, session.secret) is None
+    everywhere = people.invite(two, None, "lead", "lead")
+    assert people.accept(two, everywhere.secret).participant.study is None
