@@ -29,6 +29,7 @@ PAGES = (
     SCHOOL,
     f"{SCHOOL}/map",
     f"{SCHOOL}/people",
+    f"{SCHOOL}/runs",
     f"{SCHOOL}/charter/edit",
     f"{SCHOOL}/contexts",
     f"{SCHOOL}/harms",
