@@ -36,6 +36,7 @@ PAGES = (
     f"{SCHOOL}/harms/shaming",
     f"{SCHOOL}/harms/shaming/edit",
     f"{SCHOOL}/harms/shaming/dissent",
+    f"{SCHOOL}/harms/shaming/try",
     f"{SCHOOL}/harms/shaming/history",
     f"{SCHOOL}/scenarios/new?harm=shaming",
     f"{SCHOOL}/personas",
@@ -159,6 +160,16 @@ def test_a_hole_in_the_map_becomes_a_scenario(browser: Any, server: str, scripts
     page.get_by_role("button", name="Save").click()
     page.wait_for_url("**/scenarios/from-a-hole-*")
     assert "Saved as a new version." in page.text_content("main")
+
+
+def test_a_rubric_is_answered_by_keyboard_alone(browser: Any, server: str) -> None:
+    page = opened(browser, server)
+    page.goto(f"{SCHOOL}/harms/shaming/try")
+    for expected in ("scold anybody", "lazy, weak, greedy", "Verdict: harm"):
+        page.locator("input[type=radio]").first.focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("Enter")
+        page.wait_for_function("words => document.body.innerText.includes(words)", arg=expected)
 
 
 def test_what_was_typed_is_not_left_without_a_word(browser: Any, server: str) -> None:

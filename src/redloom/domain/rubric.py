@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -84,6 +84,23 @@ class Rubric(Value):
             if outcome.to is None:
                 return tuple(path), outcome
             name = outcome.to
+
+    def walk(self, answers: Iterable[str]) -> tuple[tuple[tuple[str, str], ...], str | Outcome]:
+        """The path that answers take one after the other, and the question they lead to, or the outcome.
+
+        Answers from the first one on that its question does not have are left out.
+        """
+        name = self.start
+        path: list[tuple[str, str]] = []
+        for answer in answers:
+            outcome = self.questions[name].answers.get(answer)
+            if outcome is None:
+                break
+            path.append((name, answer))
+            if outcome.to is None:
+                return tuple(path), outcome
+            name = outcome.to
+        return tuple(path), name
 
     def paths(self) -> Iterator[tuple[tuple[tuple[str, str], ...], Outcome]]:
         """Every path from the start to a verdict."""

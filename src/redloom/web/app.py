@@ -61,6 +61,8 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/{collection}/{slug}/edit", "define", define.edit),
     Way("POST", "/studies/{study}/{collection}/{slug}/edit", "define", define.save),
     Way("GET", "/studies/{study}/{collection}/{slug}/history", "read", define.history),
+    Way("GET", "/studies/{study}/harms/{slug}/try", "read", define.try_rubric),
+    Way("POST", "/studies/{study}/harms/{slug}/try", "read", define.try_rubric),
     Way("GET", "/studies/{study}/harms/{slug}/dissent", "define", define.disagree),
     Way("POST", "/studies/{study}/harms/{slug}/dissent", "define", define.dissent),
     Way("POST", "/studies/{study}/harms/{slug}/endorse", "define", define.endorse),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
+from redloom.domain.rubric import Outcome, Rubric
 from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
@@ -126,6 +127,25 @@ class DissentPage(EditPage):
     template: ClassVar[str] = "dissent.html.j2"
     by: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryPage(Page):
+    """A rubric put to a text, question by question; nothing of it is stored."""
+
+    template: ClassVar[str] = "try.html.j2"
+    moment: ClassVar[str] = "define"
+    study: str
+    slug: str
+    language: str
+    rubric: Rubric
+    said: str
+    """The conversation that is judged."""
+    path: tuple[tuple[str, str], ...]
+    """(question, answer) so far."""
+    asked: str
+    """The question that is next; empty at the end."""
+    outcome: Outcome | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +295,28 @@ def dissent(ask: Ask) -> Answer:
     except InputError as error:
         return _dissent_page(ask, opened, {"rubric": rubric, **given}, error)
     return See(f"/studies/{ask.study}/harms/{opened.slug}", "dissented")
+
+
+def try_rubric(ask: Ask) -> Answer:
+    """A rubric on a text that somebody pasted: the next question, or the verdict."""
+    opened = defining.open_definition(ask.workspace, ask.study, "harm", ask.parts["slug"])
+    assert isinstance(opened.definition, Harm)
+    rubric = opened.definition.rubric
+    given, back = ask.form.all("answer"), ask.form.text("back")
+    path, then = rubric.walk(given[: _number(back, 0)] if back else [*given, *ask.form.all("next")])
+    where = f"/studies/{ask.study}/harms/{opened.slug}"
+    return TryPage(
+        heading=f"Try the questions of {opened.title}",
+        crumbs=(*_crumbs(ask), (KINDS["harms"][1], f"/studies/{ask.study}/harms"), (opened.title, where)),
+        study=ask.study,
+        slug=opened.slug,
+        language=_setting(ask).languages[0],
+        rubric=rubric,
+        said=ask.form.text("said"),
+        path=path,
+        asked=then if isinstance(then, str) else "",
+        outcome=None if isinstance(then, str) else then,
+    )
 
 
 def scenario_map(ask: Ask) -> Answer:
