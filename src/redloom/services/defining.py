@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redloom.domain.evidence import Evidence
 from redloom.domain.harm import Dissent, Endorsement, Harm
 from redloom.domain.study import COLLECTIONS, KINDS, Study, StudyHead, describe_change, problems
-from redloom.domain.value import Definition, Path, Reference, in_language, issue_at, read_value
+from redloom.domain.value import Definition, Path, in_language, issue_at, read_value
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import is_slug
 from redloom.services.loading import load_study
+from redloom.services.studies import named_by
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion
 from redloom.storage.unit_of_work import UnitOfWork
@@ -124,7 +124,7 @@ def open_definition(workspace: Workspace, study: str, kind: str, slug: str) -> O
             for name in COLLECTIONS
             if name != "cases"
             for head in stored.heads(COLLECTIONS[name].kind)
-            if any(r.kind == kind and r.slug == slug for r in _references(head.definition))
+            if (kind, slug) in named_by(head.definition)
         ]
         return Opened(
             study=study,
@@ -253,14 +253,6 @@ def _check_in_study(study: Study, kind: str, slug: str, definition: Definition) 
         raise InputError(
             issue_at(path[len(own) :] if path[: len(own)] == own else path, message) for path, message in new
         )
-
-
-def _references(definition: Definition) -> Iterator[Reference]:
-    yield from definition.references()
-    if isinstance(definition, Evidence):
-        for kind in ("harm", "scenario"):
-            for index, slug in enumerate(getattr(definition, KINDS[kind])):
-                yield Reference(kind, slug, (KINDS[kind], index))
 
 
 def _differences(before: Definition, after: Definition) -> Iterable[Changed]:

@@ -10,6 +10,7 @@ from redloom.domain.value import in_language
 from redloom.services.finding import get_release
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
+from redloom.storage.unit_of_work import UnitOfWork
 
 
 def whole_study(workspace: Workspace, slug: str) -> dict[str, Any]:
@@ -36,19 +37,26 @@ def show_release(workspace: Workspace, slug: str, version: str) -> dict[str, Any
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A study by its title."""
+    """A study by its title in its first language."""
 
     title: str
     languages: tuple[str, ...]
 
 
 def name_studies(workspace: Workspace) -> dict[str, Named]:
-    """Every study by slug, with its title in its first language."""
-    found: dict[str, Named] = {}
+    """Every study by slug."""
     with workspace.begin() as unit:
-        for slug in unit.studies.slugs():
-            head = unit.definitions(slug).head("study", slug)
-            assert head is not None and isinstance(head.definition, StudyHead)
-            languages = head.definition.languages
-            found[slug] = Named(in_language(head.definition.title, languages[0]), languages)
-    return found
+        return {slug: _named(unit, slug) for slug in unit.studies.slugs()}
+
+
+def name_study(workspace: Workspace, slug: str) -> Named:
+    """One study; raises UnknownNameError."""
+    with workspace.begin() as unit:
+        return _named(unit, slug)
+
+
+def _named(unit: UnitOfWork, slug: str) -> Named:
+    head = unit.definitions(slug).head("study", slug)
+    assert head is not None and isinstance(head.definition, StudyHead)
+    languages = head.definition.languages
+    return Named(in_language(head.definition.title, languages[0]), languages)

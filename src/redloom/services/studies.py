@@ -160,14 +160,14 @@ def _needed(
     """What of ``gone`` the definitions that stay rest on, directly or through each other."""
     waiting, found = list(staying), set[tuple[str, str]]()
     while waiting:
-        for key in _names(waiting.pop()):
+        for key in named_by(waiting.pop()):
             if key in gone and key not in found:
                 found.add(key)
                 waiting.append(gone[key].definition)
     return found
 
 
-def _names(definition: Definition) -> Iterator[tuple[str, str]]:
+def named_by(definition: Definition) -> Iterator[tuple[str, str]]:
     """(kind, slug) of every definition that this one names."""
     yield from ((reference.kind, reference.slug) for reference in definition.references())
     if isinstance(definition, Judge | Evidence):

@@ -436,6 +436,18 @@ EVIDENCE = Editor(
     )
 )
 
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    "contexts": ("context", "Contexts", "context"),
+    "personas": ("persona", "Users", "kind of user"),
+    "interaction-types": ("interaction_type", "Ways of talking", "way of talking"),
+    "harms": ("harm", "Harms", "harm"),
+    "scenarios": ("scenario", "Scenarios", "scenario"),
+    "evidence": ("evidence", "Evidence", "piece of evidence"),
+}
+"""Part of an address -> kind, the words for many and for one."""
+ADDRESSES: Mapping[str, str] = {kind: address for address, (kind, _, _) in KINDS.items()}
+"""Kind of definition -> its part of an address."""
+
 EDITORS: Mapping[str, Editor] = {
     "study": CHARTER,
     "context": CONTEXT,

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from redloom.domain.value import LocalText, in_language
 from redloom.web.asking import Page, Person
-from redloom.web.editors import write_conditions
+from redloom.web.editors import ADDRESSES, KINDS, write_conditions
 from redloom.web.fields import as_languages, languages_of, look_up
 
 SAID: Mapping[str, str] = {
@@ -69,6 +69,8 @@ def environment() -> Environment:
         "as_languages": as_languages,
         "languages_of": languages_of,
         "write_conditions": write_conditions,
+        "addresses": ADDRESSES,
+        "kinds": KINDS,
     }
     made.globals.update(names)
     filters: Mapping[str, Any] = {

@@ -13,21 +13,11 @@ from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import defining
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
-from redloom.services.showing import name_studies
+from redloom.services.showing import name_study
 from redloom.services.space import Map, draw
 from redloom.web.asking import Answer, Ask, Page, See
-from redloom.web.editors import EDITORS, RUBRIC
+from redloom.web.editors import EDITORS, KINDS, RUBRIC
 from redloom.web.fields import Editor, Local, Part, Setting
-
-KINDS: Mapping[str, tuple[str, str, str]] = {
-    "contexts": ("context", "Contexts", "context"),
-    "personas": ("persona", "Users", "kind of user"),
-    "interaction-types": ("interaction_type", "Ways of talking", "way of talking"),
-    "harms": ("harm", "Harms", "harm"),
-    "scenarios": ("scenario", "Scenarios", "scenario"),
-    "evidence": ("evidence", "Evidence", "piece of evidence"),
-}
-"""Part of an address -> kind, the words for many and for one."""
 
 DISSENT = Editor(
     (
@@ -337,12 +327,7 @@ def _kind(ask: Ask) -> tuple[str, str, str]:
 
 
 def _crumbs(ask: Ask, *, listed: bool = False) -> tuple[tuple[str, str], ...]:
-    title = (
-        name_studies(ask.workspace)[ask.study].title
-        if ask.study in name_studies(ask.workspace)
-        else ask.study
-    )
-    found = [(title, f"/studies/{ask.study}")]
+    found = [(name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}")]
     if listed:
         collection = ask.parts["collection"]
         found.append((KINDS[collection][1], f"/studies/{ask.study}/{collection}"))
@@ -363,8 +348,7 @@ def _setting(ask: Ask) -> Setting:
         kind: [(e.slug, e.title) for e in defining.list_definitions(ask.workspace, ask.study, kind)]
         for kind in kinds
     }
-    named = name_studies(ask.workspace).get(ask.study)
-    return Setting(languages=named.languages if named else ("en",), choices=choices)
+    return Setting(languages=name_study(ask.workspace, ask.study).languages, choices=choices)
 
 
 def _made_from(opened: Opened, base: str) -> Mapping[str, Any]:

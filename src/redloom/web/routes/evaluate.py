@@ -10,7 +10,7 @@ from redloom.errors import UnknownNameError
 from redloom.services.execution import Executed
 from redloom.services.reporting import write_html
 from redloom.services.runs import list_runs
-from redloom.services.showing import name_studies
+from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Document, Page
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'"
@@ -30,7 +30,7 @@ class RunsPage(Page):
 def runs(ask: Ask) -> Answer:
     """All runs, newest first."""
     found = tuple(list_runs(ask.workspace, ask.study))
-    title = name_studies(ask.workspace)[ask.study].title
+    title = name_study(ask.workspace, ask.study).title
     return RunsPage(heading="Runs", crumbs=((title, f"/studies/{ask.study}"),), study=ask.study, runs=found)
 
 

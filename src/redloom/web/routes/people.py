@@ -10,7 +10,7 @@ from redloom.domain.people import Participant
 from redloom.errors import InputError, Issue
 from redloom.services import people
 from redloom.services.people import Invitation
-from redloom.services.showing import name_studies
+from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
 
 ROLES: tuple[tuple[str, str, str], ...] = (
@@ -79,7 +79,7 @@ def invited(ask: Ask) -> Answer:
     """Whom the link is for; looking at it does not use it, since programs look at links too."""
     somebody = people.look_at(ask.workspace, ask.parts["secret"])
     words, opens = next((words, opens) for role, words, opens in ROLES if role == somebody.role)
-    named = name_studies(ask.workspace).get(somebody.study or "")
+    named = name_study(ask.workspace, somebody.study) if somebody.study else None
     return InvitedPage(
         heading="You are invited",
         somebody=somebody,
@@ -103,7 +103,7 @@ def leave(ask: Ask) -> Answer:
 
 
 def _page(ask: Ask, *, made: Invitation | None = None, issues: Sequence[Issue] = ()) -> PeoplePage:
-    title = name_studies(ask.workspace)[ask.study].title if ask.study in name_studies(ask.workspace) else ""
+    title = name_study(ask.workspace, ask.study).title
     return PeoplePage(
         heading="People",
         crumbs=((title, f"/studies/{ask.study}"),),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -161,14 +160,3 @@ def glossary(ask: Ask) -> Answer:
     """The words of the screen."""
     del ask
     return Glossary(heading="Words", terms=TERMS)
-
-
-ADDRESSES: Mapping[str, str] = {
-    "context": "contexts",
-    "persona": "personas",
-    "interaction_type": "interaction-types",
-    "harm": "harms",
-    "scenario": "scenarios",
-    "evidence": "evidence",
-}
-"""Kind of definition -> its part of an address."""
