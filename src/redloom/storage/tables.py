@@ -279,6 +279,83 @@ session = sa.Table(
     sqlite_with_rowid=False,
 )
 
+exploration = sa.Table(
+    "exploration",
+    metadata,
+    sa.Column("id", TimeOrdered, primary_key=True),
+    _reference("study_id", "study.id"),
+    sa.Column("body", Json, nullable=False),
+    _text("author"),
+    sqlite_with_rowid=False,
+)
+
+exchange = sa.Table(
+    "exchange",
+    metadata,
+    sa.Column("exploration", TimeOrdered, sa.ForeignKey("exploration.id"), primary_key=True),
+    sa.Column("id", TimeOrdered, primary_key=True),  # of the turn, too
+    sa.Column("move", TimeOrdered, nullable=False),  # one message, to several systems at once
+    sa.Column("lane", sa.Integer, nullable=False),
+    sa.Column("parent", TimeOrdered, nullable=True),
+    _text("text", null=True),  # as somebody typed it; none where the system opens
+    _text("state"),  # moves to a final state
+    _text("partial", null=True),  # what has come of the reply so far; moves into a turn
+    _text("error", null=True),
+    _text("author"),
+    sa.Column("seen_at", Moment, nullable=False),  # moves while somebody waits for the reply
+    sqlite_with_rowid=False,
+)
+
+mark = sa.Table(
+    "mark",
+    metadata,
+    sa.Column("exploration", TimeOrdered, sa.ForeignKey("exploration.id"), primary_key=True),
+    sa.Column("id", TimeOrdered, primary_key=True),
+    sa.Column("exchange", TimeOrdered, nullable=False),
+    sa.Column("body", Json, nullable=False),
+    _text("author"),
+    sa.Column("supersedes", TimeOrdered, nullable=True),
+    sqlite_with_rowid=False,
+)
+
+finding = sa.Table(
+    "finding",
+    metadata,
+    sa.Column("id", TimeOrdered, primary_key=True),
+    _reference("study_id", "study.id"),
+    sa.Column("number", sa.Integer, nullable=False),
+    _text("author"),
+    sa.UniqueConstraint("study_id", "number"),
+    sqlite_with_rowid=False,
+)
+
+finding_fact = sa.Table(
+    "finding_fact",
+    metadata,
+    sa.Column("finding", TimeOrdered, sa.ForeignKey("finding.id"), primary_key=True),
+    sa.Column("id", TimeOrdered, primary_key=True),
+    _text("kind"),
+    sa.Column("body", Json, nullable=False),
+    _text("author"),
+    sqlite_with_rowid=False,
+)
+
+proposal = sa.Table(
+    "proposal",
+    metadata,
+    sa.Column("id", TimeOrdered, primary_key=True),
+    _reference("study_id", "study.id"),
+    _text("kind"),
+    _text("slug"),
+    sa.Column("base", Digest, nullable=True),  # the version it was made from; none for a new definition
+    sa.Column("body", Json, nullable=False),
+    _text("author"),
+    _text("why"),
+    _text("state"),  # moves once
+    sa.Column("decision", Json, nullable=True),  # set once: by whom, why, what came of it
+    sqlite_with_rowid=False,
+)
+
 sa.Index(
     "ix_definition_version_definition_id_digest",
     definition_version.c.definition_id,
@@ -286,3 +363,5 @@ sa.Index(
 )
 sa.Index("ix_release_case_release_id_stimulus", release_case.c.release_id, release_case.c.stimulus)
 sa.Index("ix_run_study_id", run.c.study_id)
+sa.Index("ix_exploration_study_id", exploration.c.study_id)
+sa.Index("ix_proposal_study_id", proposal.c.study_id)

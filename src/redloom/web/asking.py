@@ -9,16 +9,20 @@ from typing import ClassVar, Literal
 from redloom.domain.people import Role
 from redloom.services.workspace import Workspace
 
-Action = Literal["join", "read", "define", "lead", "begin"]
+Action = Literal["join", "read", "propose", "explore", "write", "define", "review", "lead", "begin"]
 Standing = Role | Literal["owner", "stranger"]
 """A role; or whoever runs the server; or nobody known."""
 
+_RATER: frozenset[Action] = frozenset({"join", "read", "propose"})
+_RED_TEAMER: frozenset[Action] = _RATER | {"explore", "write"}
+_EXPERT: frozenset[Action] = _RED_TEAMER | {"define", "review"}
+_LEAD: frozenset[Action] = _EXPERT | {"lead"}
 MAY: Mapping[Standing, frozenset[Action]] = {
-    "owner": frozenset({"join", "read", "define", "lead", "begin"}),
-    "lead": frozenset({"join", "read", "define", "lead"}),
-    "expert": frozenset({"join", "read", "define"}),
-    "red_teamer": frozenset({"join", "read"}),
-    "rater": frozenset({"join", "read"}),
+    "owner": _LEAD | {"begin"},
+    "lead": _LEAD,
+    "expert": _EXPERT,
+    "red_teamer": _RED_TEAMER,
+    "rater": _RATER,
     "viewer": frozenset({"join", "read"}),
     "stranger": frozenset({"join"}),
 }
