@@ -27,6 +27,10 @@ class CaseProvenance(Value):
     generator_digest: str | None = None
     selected_on: str | None = None
     """The target it was found on; cases selected on a target are reported apart for it."""
+    intent: str = ""
+    """What it was written for, where it came from an exploration."""
+    hypothesis: str = ""
+    """What its author thought would go wrong."""
 
 
 class Case(Definition):

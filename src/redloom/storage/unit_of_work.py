@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from redloom.errors import UnknownNameError
 from redloom.storage.database import Database
 from redloom.storage.repositories.definitions import Definitions
+from redloom.storage.repositories.explorations import Explorations
 from redloom.storage.repositories.judgements import Judgements
 from redloom.storage.repositories.people import People
 from redloom.storage.repositories.releases import Releases
@@ -26,6 +27,7 @@ class UnitOfWork:
         self.runs = Runs(connection)
         self.judgements = Judgements(connection)
         self.people = People(connection)
+        self.explorations = Explorations(connection)
 
     def study_id(self, slug: str) -> int:
         """The id of a study; raises UnknownNameError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -110,6 +110,24 @@ class Client(Protocol):
     async def close(self) -> None:
         """Give its connections back."""
         ...
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A client that can tell a reply while it comes."""
+
+    async def stream(self, request: Request, on_part: Callable[[str], None]) -> Reply:
+        """The reply to one request; ``on_part`` gets its text piece by piece. Cancelling it ends the request."""
+        ...
+
+
+async def reply_in_parts(client: Client, request: Request, on_part: Callable[[str], None]) -> Reply:
+    """The reply, told while it comes where the client can; else all at once."""
+    if isinstance(client, Streaming):
+        return await client.stream(request, on_part)
+    reply = await client.reply(request)
+    on_part(reply.text)
+    return reply
 
 
 def unsuitable(name: str, delivery: Deliveries, capabilities: Capabilities) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +54,10 @@ class Endpoint:
     async def send(self, method: str, path: str, body: Any = None) -> Any:
         """The parsed answer at ``path`` below the base; raises a TargetError."""
         return await self.transport.send(method, self.base + path, headers=self._headers, body=body)
+
+    def events(self, path: str, body: Any) -> AsyncGenerator[Any]:
+        """The values of a streamed answer at ``path``; iterating raises a TargetError."""
+        return self.transport.events("POST", self.base + path, headers=self._headers, body=body)
 
     async def check(self, models: str, probe: Callable[[], Awaitable[object]]) -> str:
         """Whether it answers, takes the key and knows the model, by its list at the path ``models``.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,25 @@ class LocalClient:
         )
         return _read(answer)
 
+    async def stream(self, request: Request, on_part: Callable[[str], None]) -> Reply:
+        """One completion from the model, told while it comes."""
+        loop, stopped = asyncio.get_running_loop(), threading.Event()
+        taken = _Taken()
+
+        def take(event: Any) -> bool:
+            text = taken.add(event)
+            if text:
+                loop.call_soon_threadsafe(on_part, text)
+            return stopped.is_set()
+
+        body = {**self._body(request), "stream": True, "stream_options": {"include_usage": True}}
+        try:
+            await loop.run_in_executor(self._threads, self._server.handle_chat_completions, body, take)
+        except asyncio.CancelledError:
+            stopped.set()
+            raise
+        return _read(taken.whole())
+
     async def close(self) -> None:
         """Unload the model."""
         self._threads.shutdown(wait=True, cancel_futures=True)
@@ -82,6 +103,31 @@ class LocalClient:
             schema = {"name": "answer", "schema": request.schema}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         return body | decoding.extra
+
+
+class _Taken:
+    """The parts of a completion that came so far."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._reason: Any = None
+        self._more: dict[str, Any] = {}
+
+    def add(self, event: Any) -> str:
+        """Take one part; gives its text."""
+        self._more |= {name: event[name] for name in ("usage", "error") if event.get(name)}
+        choices: Any = event.get("choices")
+        choice: Any = choices[0] if choices else {}
+        self._reason = choice.get("finish_reason") or self._reason
+        delta: Any = choice.get("delta") or {}
+        text = str(delta.get("content") or "")
+        self._parts.append(text)
+        return text
+
+    def whole(self) -> dict[str, Any]:
+        """The answer as it would have come at once."""
+        message = {"content": "".join(self._parts)}
+        return {"choices": [{"message": message, "finish_reason": self._reason}], **self._more}
 
 
 def _find(name: str, folder: Path) -> Path:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any, cast
 
 from redloom.domain.interaction import Message
@@ -59,6 +60,30 @@ class OpenAIClient:
         answer = await self._endpoint.send("POST", COMPLETIONS, self._body(request))
         return _read(answer, self._endpoint.base + COMPLETIONS)
 
+    async def stream(self, request: Request, on_part: Callable[[str], None]) -> Reply:
+        """The first choice of a chat completion, told while it comes."""
+        url = self._endpoint.base + COMPLETIONS
+        body = {**self._body(request), "stream": True, "stream_options": {"include_usage": True}}
+        parts: list[str] = []
+        reason: Any = None
+        usage: Any = None
+        async with aclosing(self._endpoint.events(COMPLETIONS, body)) as events:
+            async for event in events:
+                if _is_whole(event):
+                    reply = _read(event, url)
+                    on_part(reply.text)
+                    return reply
+                text, ended, counted = _part(event, url)
+                reason, usage = ended or reason, counted or usage
+                if text:
+                    parts.append(text)
+                    on_part(text)
+        message = {
+            "choices": [{"message": {"content": "".join(parts)}, "finish_reason": reason}],
+            "usage": usage,
+        }
+        return _read(message, url)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._endpoint.transport.close()
@@ -89,6 +114,28 @@ def _fixed(target: Target, model: str) -> dict[str, Any]:
     if decoding.stop:
         body["stop"] = list(decoding.stop)
     return body | decoding.extra
+
+
+def _is_whole(event: Any) -> bool:
+    """Whether an endpoint that was asked for a stream gave the whole answer at once."""
+    try:
+        return "message" in event["choices"][0]
+    except (KeyError, IndexError, TypeError):
+        return False
+
+
+def _part(event: Any, url: str) -> tuple[str, Any, Any]:
+    """Text, finish reason and usage of one event of a stream; each may be missing."""
+    try:
+        if event.get("error"):
+            raise MalformedError(f"{url} broke off: {str(event['error'])[:200]}")
+        choices: Any = event.get("choices")
+        choice: Any = choices[0] if choices else {}
+        delta: Any = choice.get("delta") or {}
+        text: Any = delta.get("content") or delta.get("refusal")
+        return text if isinstance(text, str) else "", choice.get("finish_reason"), event.get("usage")
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise MalformedError(f"{url} sent a part that is none of a chat completion") from error
 
 
 def _read(answer: Any, url: str) -> Reply:

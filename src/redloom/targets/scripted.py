@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
 from redloom.domain.value import issue_at, issues_of
@@ -48,6 +51,8 @@ class Script(BaseModel):
     version: Literal[1] = 1
     rules: tuple[ScriptedRule, ...] = ()
     otherwise: str = "I see."
+    pause: float = Field(default=0.0, ge=0, le=10)
+    """Seconds between the words of a reply that is streamed."""
 
 
 class ScriptedClient:
@@ -90,6 +95,14 @@ class ScriptedClient:
             if rule.fits(request):
                 return Reply(text=rule.reply, finish_reason="stop")
         return Reply(text=self._script.otherwise, finish_reason="stop")
+
+    async def stream(self, request: Request, on_part: Callable[[str], None]) -> Reply:
+        """The same reply, word by word."""
+        reply = await self.reply(request)
+        for word in re.findall(r"\S+\s*|\s+", reply.text):
+            on_part(word)
+            await asyncio.sleep(self._script.pause)
+        return reply
 
     async def close(self) -> None:
         """Nothing to give back."""

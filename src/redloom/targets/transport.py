@@ -9,7 +9,8 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import aiohttp
@@ -59,14 +60,44 @@ class Transport:
 
     async def send(self, method: str, url: str, *, headers: Mapping[str, str], body: Any = None) -> Any:
         """The parsed JSON answer; raises a TargetError."""
+        async with self._answered(method, url, headers, body) as answer:
+            content = await _content(answer)
+        return _parsed(url, content)
+
+    async def events(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: Any
+    ) -> AsyncGenerator[Any]:
+        """The JSON values of a stream of server-sent events, as they come; raises a TargetError.
+
+        An answer that is no such stream is given as one value.
+        """
+        async with self._answered(method, url, headers, body) as answer:
+            if answer.content_type != "text/event-stream":
+                yield _parsed(url, await _content(answer))
+                return
+            size = 0
+            async for line in answer.content:
+                size += len(line)
+                if size > MAX_ANSWER:
+                    raise MalformedError(f"{url} answered more than {MAX_ANSWER >> 20} MiB")
+                data = line.removeprefix(b"data:").strip()
+                if line.startswith(b"data:") and data not in (b"", b"[DONE]"):
+                    yield _parsed(url, data)
+
+    @asynccontextmanager
+    async def _answered(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """An answer that is no failure; what goes wrong until it is read is a TargetError."""
         data = None if body is None else to_json(body)
         self.traffic.requests += 1
         try:
             async with self._open().request(method, url, data=data, headers=headers) as answer:
-                content = await _content(answer)
                 self.traffic.headers = answer.headers
                 if answer.status >= 400:
+                    content = await _content(answer)
                     raise failure(url, answer.status, self._without_secrets(content), answer.headers)
+                yield answer
         except TimeoutError as error:
             raise UnavailableError(f"{url} did not answer within {self._timeout.total:g} s") from error
         except (aiohttp.InvalidUrlRedirectClientError, aiohttp.NonHttpUrlRedirectClientError) as error:
@@ -77,10 +108,6 @@ class Transport:
             raise UnavailableError(f"{url} cannot be reached: {_reason(error.os_error)}") from error
         except aiohttp.ClientError as error:
             raise UnavailableError(f"{url} cannot be reached: {self._told(error)}") from error
-        try:
-            return from_json(content)
-        except ValueError as error:
-            raise MalformedError(f"{url} answered something that is not JSON: {error}") from error
 
     async def close(self) -> None:
         """Close all connections."""
@@ -107,6 +134,13 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _parsed(url: str, content: bytes) -> Any:
+    try:
+        return from_json(content)
+    except ValueError as error:
+        raise MalformedError(f"{url} answered something that is not JSON: {error}") from error
 
 
 async def _content(answer: aiohttp.ClientResponse) -> bytes:

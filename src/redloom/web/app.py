@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from redloom.errors import RedloomError, StoreError, UnknownNameError
 from redloom.services.people import SESSION_DAYS, who_is
 from redloom.services.showing import name_studies
+from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace
-from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See
+from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, people, study
+from redloom.web.routes import define, evaluate, explore, people, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -50,6 +51,16 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/search", "read", study.search),
     Way("GET", "/studies/{study}", "read", study.overview),
     Way("GET", "/studies/{study}/map", "read", define.scenario_map),
+    Way("GET", "/studies/{study}/explore", "explore", explore.listing),
+    Way("POST", "/studies/{study}/explore", "explore", explore.begin),
+    Way("GET", "/studies/{study}/explore/{id}", "explore", explore.talk),
+    Way("POST", "/studies/{study}/explore/{id}/say", "explore", explore.say),
+    Way("POST", "/studies/{study}/explore/{id}/stop", "explore", explore.stop),
+    Way("GET", "/studies/{study}/explore/{id}/stream", "explore", explore.stream),
+    Way("POST", "/studies/{study}/explore/{id}/mark", "explore", explore.mark),
+    Way("GET", "/studies/{study}/explore/{id}/promote", "write", explore.promotion),
+    Way("POST", "/studies/{study}/explore/{id}/promote", "write", explore.promote),
+    Way("POST", "/fold", "explore", explore.fold),
     Way("GET", "/studies/{study}/runs", "read", evaluate.runs),
     Way("GET", "/studies/{study}/runs/{run}", "read", evaluate.report),
     Way("GET", "/studies/{study}/charter/edit", "lead", define.edit_charter),
@@ -70,6 +81,7 @@ WAYS: tuple[Way, ...] = (
 
 
 COOKIE = "redloom_session"
+FOLDED = "redloom_folded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +93,7 @@ class House:
     """Addresses such as ``http://127.0.0.1:8137``; it answers under no other."""
     public: bool = False
     """Others can reach it: without a link nothing is open."""
+    talks: Talks = field(default_factory=Talks)
 
     def who(self, session: str) -> Person:
         """Who is asking, by the session they have."""
@@ -135,6 +148,8 @@ def _ask(house: House, request: Request, form: Form) -> Ask:
         form=form,
         origin=house.origin(request),
         session=request.cookies.get(COOKIE, ""),
+        talks=house.talks,
+        folded=request.cookies.get(FOLDED) == "yes",
     )
 
 
@@ -180,11 +195,18 @@ def _response(ask: Ask, answer: Answer) -> Response:
     match answer:
         case Page():
             return HTMLResponse(render(answer, _shell(ask)), answer.status)
-        case See(url, said, session):
-            seen = RedirectResponse(f"{url}?said={said}" if said else url, 303)
+        case See(url, said, session, folded):
+            seen = RedirectResponse(f"{url}{'&' if '?' in url else '?'}said={said}" if said else url, 303)
+            secure = ask.origin.startswith("https:")
             if session is not None:
-                _keep(seen, session, secure=ask.origin.startswith("https:"))
+                _keep(seen, COOKIE, session, days=SESSION_DAYS, secure=secure)
+            if folded is not None:
+                _keep(seen, FOLDED, "yes" if folded else "", days=365, secure=secure)
             return seen
+        case Stream(events=events):
+            return StreamingResponse(
+                _told(events), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            )
         case Document(content=content, media=media, headers=headers):
             return Response(content, media_type=media, headers=dict(headers))
 
@@ -211,10 +233,15 @@ def _shell(ask: Ask) -> Shell:
     )
 
 
-def _keep(response: Response, session: str, *, secure: bool) -> None:
-    """Begin a session in this browser, or end it."""
-    age = SESSION_DAYS * 86_400 if session else 0
-    response.set_cookie(COOKIE, session, max_age=age, httponly=True, samesite="lax", secure=secure)
+def _keep(response: Response, name: str, value: str, *, days: int, secure: bool) -> None:
+    """Have this browser keep something, or forget it."""
+    age = days * 86_400 if value else 0
+    response.set_cookie(name, value, max_age=age, httponly=True, samesite="lax", secure=secure)
+
+
+async def _told(events: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for data in events:
+        yield "".join(f"data: {line}\n" for line in data.split("\n")) + "\n"
 
 
 def _lost(house: House) -> Any:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from redloom.domain.people import Role
+from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace
 
 Action = Literal["join", "read", "propose", "explore", "write", "define", "review", "lead", "begin"]
 Standing = Role | Literal["owner", "stranger"]
 """A role; or whoever runs the server; or nobody known."""
 
-_RATER: frozenset[Action] = frozenset({"join", "read", "propose"})
-_RED_TEAMER: frozenset[Action] = _RATER | {"explore", "write"}
-_EXPERT: frozenset[Action] = _RED_TEAMER | {"define", "review"}
-_LEAD: frozenset[Action] = _EXPERT | {"lead"}
+_RATER = frozenset[Action]({"join", "read", "propose"})
+_RED_TEAMER = _RATER.union(frozenset[Action]({"explore", "write"}))
+_EXPERT = _RED_TEAMER.union(frozenset[Action]({"define", "review"}))
+_LEAD = _EXPERT.union(frozenset[Action]({"lead"}))
 MAY: Mapping[Standing, frozenset[Action]] = {
-    "owner": _LEAD | {"begin"},
+    "owner": _LEAD.union(frozenset[Action]({"begin"})),
     "lead": _LEAD,
     "expert": _EXPERT,
     "red_teamer": _RED_TEAMER,
@@ -84,6 +85,10 @@ class Ask:
     """Where this server is reached."""
     session: str = ""
     """The secret of the session; empty without one."""
+    talks: Talks = field(default_factory=Talks)
+    """The replies that this server waits for."""
+    folded: bool = False
+    """This person wants replies of systems closed until they open them."""
 
     @property
     def study(self) -> str:
@@ -114,6 +119,8 @@ class See:
     """A key of :data:`redloom.web.pages.SAID`."""
     session: str | None = None
     """The secret of a session that begins here; empty for one that ends."""
+    folded: bool | None = None
+    """How this person wants replies from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,4 +132,12 @@ class Document:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-Answer = Page | See | Document
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """Server-sent events."""
+
+    events: AsyncIterator[str]
+    """The data of each; it may have several lines."""
+
+
+Answer = Page | See | Document | Stream

@@ -81,7 +81,8 @@ def run_server(workspace: Workspace, serving: Serving, *, on_ready: Callable[[st
                 f"http://{name}:{port}" for name in {LOOPBACK, "localhost", _in_address(serving.host)}
             )
         )
-        app = create_app(House(workspace=workspace, origins=origins, public=bool(serving.at)))
+        house = House(workspace=workspace, origins=origins, public=bool(serving.at))
+        app = create_app(house)
         more: dict[str, Any] = {}
         if serving.certificate is not None:
             more = {"ssl_certfile": serving.certificate, "ssl_keyfile": serving.key}
@@ -93,6 +94,7 @@ def run_server(workspace: Workspace, serving: Serving, *, on_ready: Callable[[st
                 server_header=False,
                 proxy_headers=False,
                 lifespan="off",
+                timeout_graceful_shutdown=5,
                 **more,
             )
             config.load()
@@ -103,7 +105,10 @@ def run_server(workspace: Workspace, serving: Serving, *, on_ready: Callable[[st
         if serving.at:
             link = f"{address}/join/{invite(workspace, None, workspace.who, 'lead').secret}"
         on_ready(address, link)
-        uvicorn.Server(config).run(sockets=[listening])
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            house.talks.close()
 
 
 def _listening(serving: Serving) -> socket.socket:

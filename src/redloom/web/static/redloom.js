@@ -12,7 +12,7 @@ function walk(step) {
 
 function go(to) {
   const study = location.pathname.match(/^\/studies\/[^/]+/);
-  const place = { s: "", h: "/harms", m: "/map" }[to];
+  const place = { s: "", h: "/harms", m: "/map", x: "/explore" }[to];
   if (!study || place === undefined) return false;
   location.href = study[0] + place;
   return true;
@@ -24,7 +24,7 @@ function press(key) {
   if (key === "j" || key === "k") return walk(key === "j" ? 1 : -1);
   const marked = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!marked) return false;
-  if (marked.matches("input")) marked.focus();
+  if (marked.matches("input, textarea")) marked.focus();
   else marked.click();
   return true;
 }
@@ -39,6 +39,50 @@ document.addEventListener("keydown", (event) => {
   before = event.key;
 });
 
+// A part of the page is put in the place of the same part, so that a conversation goes on without a jump.
+async function swap(answer) {
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-swap]");
+  const here = document.querySelector("[data-swap]");
+  if (!found || !here) return location.assign(answer.url);
+  here.replaceWith(found);
+  touched = false;
+  if (answer.url) history.replaceState(null, "", answer.url);
+  listen();
+  document.querySelector("[data-swap] [role=alert], [data-swap] form.say textarea")?.focus();
+  document.getElementById("end")?.scrollIntoView({ block: "nearest" });
+}
+
+let streaming = null;
+function listen() {
+  streaming?.close();
+  streaming = null;
+  const place = document.querySelector("[data-stream]");
+  if (!place) return;
+  const here = location.href;
+  streaming = new EventSource(place.dataset.stream);
+  const end = async () => {
+    streaming?.close();
+    streaming = null;
+    if (location.href === here) await swap(await fetch(here));
+  };
+  streaming.onmessage = ({ data }) => {
+    if (data === "end") return end();
+    for (const [lane, text] of Object.entries(JSON.parse(data))) {
+      const words = document.querySelector(`[data-lane="${CSS.escape(lane)}"]`);
+      if (words) words.textContent = text || "…";
+    }
+  };
+  streaming.onerror = () => setTimeout(end, 1000);
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-talk]")) return;
+  event.preventDefault();
+  for (const button of form.querySelectorAll("button")) button.disabled = true;
+  await swap(await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) }));
+});
+
 for (const button of document.querySelectorAll("[data-open]")) {
   button.hidden = false;
   button.addEventListener("click", () => document.getElementById(button.dataset.open).showModal());
@@ -46,8 +90,7 @@ for (const button of document.querySelectorAll("[data-open]")) {
 
 // What was typed and not saved is not lost by a click beside it.
 let touched = false;
-for (const form of document.querySelectorAll("form.editor")) {
-  form.addEventListener("input", () => (touched = true));
-  form.addEventListener("submit", () => (touched = false));
-}
+document.addEventListener("input", (event) => (touched ||= Boolean(event.target.closest("form.editor"))));
+document.addEventListener("submit", () => (touched = false));
 addEventListener("beforeunload", (event) => touched && event.preventDefault());
+listen();

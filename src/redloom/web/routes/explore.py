@@ -1,0 +1,296 @@
+"""Exploring by hand: talking in a scenario's frame, branching, marking, promoting. No page of it shows a rate."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from redloom.domain.exploration import Move
+from redloom.errors import InputError, Issue, UnknownNameError
+from redloom.ids import slugify
+from redloom.services import exploring
+from redloom.services.exploring import Choices, Explored, Listed, Promotion, Seen
+from redloom.services.showing import name_study
+from redloom.services.talking import Talks
+from redloom.web.asking import Answer, Ask, Page, See, Stream
+
+LOOK_SECONDS = 0.05
+EMBEDDED = ("local:smollm2", "the small model on this machine")
+ARM_WORDS: Mapping[str, str] = {
+    "full": "everything",
+    "no_context": "everything but the context",
+    "no_persona": "everything but what the user says of themself",
+    "no_context+no_persona": "neither context nor user",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExploreList(Page):
+    """All explorations of a study, and the form that begins one."""
+
+    template: ClassVar[str] = "explore.html.j2"
+    moment: ClassVar[str] = "explore"
+    study: str
+    found: tuple[Listed, ...]
+    choices: Choices
+    systems: tuple[tuple[str, str], ...]
+    arm_words: Mapping[str, str]
+    given: Mapping[str, Any]
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkPage(Page):
+    """One branch of an exploration, with its frame and its tree beside it."""
+
+    template: ClassVar[str] = "talk.html.j2"
+    moment: ClassVar[str] = "explore"
+    study: str
+    explored: Explored
+    path: tuple[Move, ...]
+    at: str
+    """The move the branch ends with; empty at the beginning."""
+    siblings: Mapping[str, tuple[tuple[str, str], ...]]
+    """Move -> (end of the branch, words) of the others that answer the same."""
+    tree: tuple[tuple[int, Move, str], ...]
+    """(depth, move, end of its branch)."""
+    marks: Mapping[str, tuple[Seen, ...]]
+    """Exchange -> its marks."""
+    asks_opening: bool
+    """The system should speak first."""
+    arm: str
+    folded: bool
+    text: str = ""
+    issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotePage(Page):
+    """The form that makes a test conversation out of a branch."""
+
+    template: ClassVar[str] = "promote.html.j2"
+    moment: ClassVar[str] = "explore"
+    script: tuple[str, ...]
+    at: str
+    scenarios: tuple[tuple[str, str], ...]
+    systems: tuple[str, ...]
+    given: Mapping[str, str]
+    by_field: Mapping[str, str]
+    issues: tuple[Issue, ...] = ()
+
+
+def listing(ask: Ask) -> Answer:
+    """All explorations."""
+    scenario = ask.query.text("scenario")
+    return _list(ask, {"scenario": scenario, "arm": "full", "hypothesis": "", "targets": []})
+
+
+def begin(ask: Ask) -> Answer:
+    """Begin one."""
+    form = ask.form
+    given = {name: form.text(name) for name in ("scenario", "arm", "hypothesis")}
+    try:
+        made = exploring.begin(
+            ask.workspace,
+            ask.study,
+            scenario=given["scenario"] or None,
+            targets=form.all("targets"),
+            arm=given["arm"] or "full",
+            hypothesis=given["hypothesis"],
+        )
+    except InputError as error:
+        return _list(ask, {**given, "targets": form.all("targets")}, error.issues)
+    return See(f"/studies/{ask.study}/explore/{made}", "explored")
+
+
+def talk(ask: Ask) -> Answer:
+    """One branch."""
+    return _talk(ask, _open(ask))
+
+
+def say(ask: Ask) -> Answer:
+    """Send a message; the page shows the replies as they come."""
+    text = None if "open" in ask.form else ask.form.text("text")
+    after = ask.form.text("after") or None
+    try:
+        made = exploring.say(ask.workspace, ask.study, ask.parts["id"], text, after=after)
+    except UnknownNameError:
+        raise
+    except InputError as error:
+        return _talk(ask, _open(ask), text=text or "", at=after, issues=error.issues)
+    ask.talks.ask(ask.workspace, ask.study, ask.parts["id"], made)
+    move = next(
+        m.id.hex() for m in _open(ask).tree.moves.values() if made[0] in {e.id for e in m.exchanges.values()}
+    )
+    return See(f"{_here(ask)}?at={move}#end")
+
+
+def stop(ask: Ask) -> Answer:
+    """Take the replies on their way as they are."""
+    move = _open(ask).tree.moves.get(exploring.key_of("message", ask.form.text("at")))
+    if move is not None:
+        ask.talks.stop([one.id for one in move.exchanges.values() if one.state == "asked"])
+    return See(f"{_here(ask)}?at={ask.form.text('at')}#end")
+
+
+def stream(ask: Ask) -> Answer:
+    """The replies to one message while they come."""
+    move = _open(ask).tree.moves.get(exploring.key_of("message", ask.query.text("move")))
+    if move is None:
+        raise UnknownNameError("message", ask.query.text("move")[:40], [])
+    return Stream(events=_coming(ask.talks, {lane: one.id for lane, one in move.exchanges.items()}))
+
+
+def mark(ask: Ask) -> Answer:
+    """Keep what somebody saw in a reply."""
+    form, at = ask.form, ask.form.text("at")
+    given: dict[str, Any] = {name: form.text(name) for name in ("harm", "what", "note") if form.text(name)}
+    severity = form.text("severity")
+    if severity:
+        given["severity"] = int(severity) if severity.lstrip("-").isdecimal() else severity
+    try:
+        exploring.mark(ask.workspace, ask.study, ask.parts["id"], form.text("exchange"), given)
+    except UnknownNameError:
+        raise
+    except InputError as error:
+        return _talk(ask, _open(ask), at=at, issues=error.issues)
+    return See(f"{_here(ask)}?at={at}", "marked")
+
+
+def promotion(ask: Ask) -> Answer:
+    """The form that makes a test conversation."""
+    return _promote(ask, {"slug": "", "why": ""})
+
+
+def promote(ask: Ask) -> Answer:
+    """Make it."""
+    given = {name: ask.form.text(name) for name in ("slug", "scenario", "why", "hypothesis")}
+    given["slug"] = given["slug"] or slugify(f"{given['scenario']}-{ask.form.text('at')[-6:]}")
+    try:
+        slug = exploring.promote(
+            ask.workspace, ask.study, ask.parts["id"], ask.form.text("at"), Promotion(**given)
+        )
+    except UnknownNameError:
+        raise
+    except InputError as error:
+        return _promote(ask, given, error.issues)
+    return See(f"/studies/{ask.study}/cases/{slug}", "promoted")
+
+
+def fold(ask: Ask) -> Answer:
+    """Whether replies stay closed until this person opens them."""
+    back = ask.form.text("back")
+    where = back if back.startswith("/studies/") else "/"
+    return See(where, folded=ask.form.text("fold") == "yes")
+
+
+async def _coming(talks: Talks, exchanges: Mapping[int, bytes]) -> AsyncIterator[str]:
+    """Lane -> text as JSON, whenever more of it has come, until all are stored."""
+    told: dict[int, str] = {}
+    while True:
+        found = {lane: talks.look(one) for lane, one in exchanges.items()}
+        now = {lane: live.text for lane, live in found.items() if live is not None}
+        if now != told and now:
+            told = now
+            yield json.dumps(now)
+        if not now:
+            yield "end"
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def _open(ask: Ask) -> Explored:
+    return exploring.open_exploration(ask.workspace, ask.study, ask.parts["id"], live=ask.talks.live)
+
+
+def _here(ask: Ask) -> str:
+    return f"/studies/{ask.study}/explore/{ask.parts['id']}"
+
+
+def _list(ask: Ask, given: Mapping[str, Any], issues: Sequence[Issue] = ()) -> ExploreList:
+    found = exploring.choices(ask.workspace, ask.study)
+    more = () if any(system == EMBEDDED[0] for _, system in found.targets) else (EMBEDDED,)
+    return ExploreList(
+        heading="Explore",
+        crumbs=((name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),),
+        status=422 if issues else 200,
+        study=ask.study,
+        found=tuple(exploring.list_explorations(ask.workspace, ask.study)),
+        choices=found,
+        systems=(*found.targets, *more),
+        arm_words=ARM_WORDS,
+        given=given,
+        issues=tuple(issues),
+    )
+
+
+def _talk(
+    ask: Ask, explored: Explored, *, text: str = "", at: str | None = None, issues: Sequence[Issue] = ()
+) -> TalkPage:
+    tree = explored.tree
+    wanted = at if at is not None else ask.query.text("at")
+    end = exploring.key_of("message", wanted) if wanted else None if "new" in ask.query else tree.newest()
+    if end is not None and end not in tree.moves:
+        raise UnknownNameError("message", wanted[:40], [])
+    path = tree.path(end)
+    frame = explored.frame
+    marks: dict[str, list[Seen]] = {}
+    for one in explored.marks:
+        marks.setdefault(one.exchange, []).append(one)
+    return TalkPage(
+        heading=frame.scenario.title if frame.scenario else "Exploration",
+        crumbs=(
+            (name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),
+            ("Explore", f"/studies/{ask.study}/explore"),
+        ),
+        status=422 if issues else 200,
+        study=ask.study,
+        explored=explored,
+        path=tuple(path),
+        at=end.hex() if end else "",
+        siblings={one.id.hex(): _siblings(explored, one) for one in path},
+        tree=tuple((depth, one, _end(explored, one)) for depth, one in tree.walk()),
+        marks={key: tuple(found) for key, found in marks.items()},
+        asks_opening=frame.model_opens and not path,
+        arm=ARM_WORDS.get(explored.body.arm, explored.body.arm),
+        folded=ask.folded,
+        text=text,
+        issues=tuple(issues),
+    )
+
+
+def _end(explored: Explored, move: Move) -> str:
+    return (explored.tree.newest(move.id) or move.id).hex()
+
+
+def _siblings(explored: Explored, move: Move) -> tuple[tuple[str, str], ...]:
+    others = [one for one in explored.tree.children(move.parent) if one.id != move.id]
+    return tuple((_end(explored, one), one.text or "the system opens") for one in others)
+
+
+def _promote(ask: Ask, given: Mapping[str, str], issues: Sequence[Issue] = ()) -> PromotePage:
+    explored = _open(ask)
+    at = ask.form.text("at") or ask.query.text("at")
+    end = exploring.key_of("message", at)
+    if end not in explored.tree.moves:
+        raise UnknownNameError("message", at[:40], [])
+    body = explored.body
+    return PromotePage(
+        heading="Make a test conversation of this branch",
+        crumbs=(
+            (name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),
+            ("Explore", f"/studies/{ask.study}/explore"),
+            ("This exploration", f"{_here(ask)}?at={at}"),
+        ),
+        status=422 if issues else 200,
+        script=tuple(one.text for one in explored.tree.path(end) if one.text is not None),
+        at=at,
+        scenarios=exploring.choices(ask.workspace, ask.study).scenarios,
+        systems=tuple(lane.name for lane in body.lanes),
+        given={"scenario": body.scenario or "", "hypothesis": body.hypothesis, **given},
+        by_field={one.path: one.message for one in issues},
+        issues=tuple(issues),
+    )
