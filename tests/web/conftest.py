@@ -11,6 +11,7 @@ pytest.importorskip("starlette", reason="the extra 'web' is not installed")
 
 from redloom.services.starter import example
 from redloom.services.studies import apply
+from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace, open_workspace
 from redloom.settings import Settings
 from redloom.web.app import House, create_app
@@ -36,3 +37,17 @@ def school(workspace: Workspace, empty: Visitor) -> Visitor:
     """Somebody at a workbench with the example study."""
     apply(workspace, example("school_health") / "study.yaml")
     return empty
+
+
+@pytest.fixture
+def talks() -> Iterator[Talks]:
+    made = Talks()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
+    apply(workspace, example("school_health") / "study.yaml")
+    house = House(workspace=workspace, origins=frozenset({ORIGIN}), talks=talks)
+    return Visitor(create_app(house))

@@ -6,12 +6,8 @@ import datetime
 import itertools
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from redloom.domain.case import Case
 from redloom.domain.rendering import Frames, render
@@ -19,62 +15,13 @@ from redloom.domain.target import Target
 from redloom.services import exploring
 from redloom.services.exploring import open_exploration
 from redloom.services.loading import load_study
-from redloom.services.starter import example
-from redloom.services.studies import apply
 from redloom.services.talking import Talks
 from redloom.services.targets import add_target
 from redloom.services.workspace import Workspace
-from redloom.web.app import House, create_app
-from web.browsing import ORIGIN, PageFound, Visitor
+from web.browsing import PageFound, Visitor
+from web.talking import SCHOOL, STUDY, begin, declare, say, scenario
 
-STUDY, SCHOOL = "school-health", "/studies/school-health"
 HOSTILE = "<script>alert(1)</script></div>{{ 7 * 7 }}\x1b[2J\u202eabc"
-
-
-@pytest.fixture
-def talks() -> Iterator[Talks]:
-    made = Talks()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
-    apply(workspace, example("school_health") / "study.yaml")
-    house = House(workspace=workspace, origins=frozenset({ORIGIN}), talks=talks)
-    return Visitor(create_app(house))
-
-
-def declare(workspace: Workspace, folder: Path, name: str, **script: Any) -> None:
-    path = folder / f"{name}.json"
-    path.write_text(json.dumps(script))
-    add_target(workspace, STUDY, name, Target(system=f"scripted:{path}"))
-
-
-def scenario(workspace: Workspace, *, opens: bool = False) -> str:
-    with workspace.begin() as unit:
-        study = load_study(unit, STUDY, cases=False)
-    for slug, one in study.scenarios.items():
-        if (study.interaction_types[one.interaction_type].initiative == "model") == opens:
-            return slug
-    raise AssertionError("no such scenario")
-
-
-def begin(visitor: Visitor, targets: list[str], scenario: str, arm: str = "full") -> str:
-    fields = [("scenario", scenario), ("arm", arm), ("hypothesis", ""), *(("targets", t) for t in targets)]
-    done = visitor.send(f"{SCHOOL}/explore", fields)
-    assert done.status_code == 303, PageFound(done.text).text
-    return done.headers["location"].split("?")[0]
-
-
-def say(visitor: Visitor, talks: Talks, where: str, text: str, after: str = "") -> str:
-    """Send and wait; gives the move."""
-    done = visitor.send(f"{where}/say", [("text", text), ("after", after)])
-    assert done.status_code == 303, PageFound(done.text).text
-    assert talks.wait(tuple(talks.live), seconds=10)
-    found = re.search(r"at=([0-9a-f]{32})", done.headers["location"])
-    assert found is not None
-    return found[1]
 
 
 def test_a_branch_keeps_the_other_and_becomes_a_case_that_asks_the_same(

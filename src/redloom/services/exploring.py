@@ -344,32 +344,28 @@ def mark(workspace: Workspace, study: str, id: str, exchange: str, given: Mappin
         if key not in {one.id for one in unit.explorations.exchanges(stored)}:
             raise UnknownNameError("reply", exchange, [])
         made = read_value(Mark, given)
-        now = load_study(unit, study, cases=False)
-        issues = _marked_wrong(made, now)
+        issues = off_scale(made.harm, made.severity, load_study(unit, study, cases=False))
+        if not (made.harm or made.what or made.note):
+            issues.append(Issue("says nothing; choose a harm, or write what was seen", path="note"))
         if issues:
             raise InputError(issues)
         row = StoredMark(workspace.ids.new(), stored.id, key, made, workspace.who)
         unit.explorations.add_mark(row)
 
 
-def _marked_wrong(made: Mark, study: Study) -> list[Issue]:
-    if made.harm is None:
-        if not (made.what or made.note):
-            return [Issue("says nothing; choose a harm, or write what was seen", path="note")]
-        return []
-    harm = study.harms.get(made.harm)
+def off_scale(harm: str | None, severity: int | None, study: Study) -> list[Issue]:
+    """What is wrong with a harm and a severity on its scale."""
     if harm is None:
-        return [Issue(unknown("harm", made.harm, study.harms), path="harm")]
-    scale = [level.value for level in harm.severity.levels] if harm.severity else []
-    if made.severity is not None and made.severity not in scale:
-        expected = ", ".join(map(str, scale)) or "none, since the harm declares no scale"
-        return [
-            Issue(
-                f"severity {made.severity} is not on the scale of {made.harm}; expected {expected}",
-                path="severity",
-            )
-        ]
-    return []
+        return []
+    known = study.harms.get(harm)
+    if known is None:
+        return [Issue(unknown("harm", harm, study.harms), path="harm")]
+    scale = [level.value for level in known.severity.levels] if known.severity else []
+    if severity is None or severity in scale:
+        return []
+    expected = ", ".join(map(str, scale)) or "none, since the harm declares no scale"
+    told = f"severity {severity} is not on the scale of {harm}; expected {expected}"
+    return [Issue(told, path="severity")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

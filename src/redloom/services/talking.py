@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -16,12 +17,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redloom.domain.exploration import Exchange, ExchangeState, Tree
-from redloom.domain.interaction import Message
+from redloom.domain.finding import MOST_TRIES
+from redloom.domain.interaction import Message, Turn
+from redloom.domain.rendering import Rendering
 from redloom.domain.run import Budget
 from redloom.domain.target import Target
-from redloom.engine.conversation import Say, messages
-from redloom.errors import BlockedError, RedloomError, StoreError, first_of
+from redloom.engine.conversation import End, Open, Say, messages, next_step
+from redloom.errors import BlockedError, InputError, Issue, RedloomError, StoreError, first_of
+from redloom.ids import IdSource
 from redloom.services.exploring import find_exploration, render_lane, turn_of
+from redloom.services.findings import Found, add_try
 from redloom.services.loading import load_study, load_targets
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.explorations import StoredExploration
@@ -34,6 +39,7 @@ KEEP_SECONDS = 1.0
 MOST_CLIENTS = 4
 """Connected systems that are kept for the next message."""
 CLOSING_SECONDS = 10
+TRIES_AT_ONCE = 2
 
 
 @dataclass(slots=True)
@@ -59,6 +65,8 @@ class _Asking:
     sent: str | None
     target: Target
     request: Request
+    rendering: Rendering
+    """The user's side of the whole branch."""
 
 
 class Talks:
@@ -71,6 +79,8 @@ class Talks:
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._clients: dict[str, Client] = {}
         self._connecting: dict[str, asyncio.Lock] = {}
+        self._trying: dict[str, int] = {}
+        self._trials: set[asyncio.Task[None]] = set()
 
     @property
     def live(self) -> frozenset[bytes]:
@@ -94,6 +104,20 @@ class Talks:
             self._loop.call_soon_threadsafe(self._cancel, exchanges)
             self.wait(exchanges, seconds=CLOSING_SECONDS)
 
+    def busy(self, finding: str) -> int:
+        """How many tries of a finding are still to be held."""
+        return self._trying.get(finding, 0)
+
+    def reproduce(self, workspace: Workspace, study: str, found: Found, times: int) -> None:
+        """Hold the user's side of a finding's branch again, so many times; gives back at once."""
+        if not 1 <= times <= MOST_TRIES:
+            raise InputError(
+                Issue(f"{times} tries are too few or too many; expected 1 to {MOST_TRIES}", path="times")
+            )
+        self._trying[found.id] = self.busy(found.id) + times
+        running = self._running()
+        running.call_soon_threadsafe(self._begin_tries, workspace, study, found, times)
+
     def wait(self, exchanges: Sequence[bytes], *, seconds: float) -> bool:
         """Whether these replies were stored within the time."""
         end = time.monotonic() + seconds
@@ -109,6 +133,7 @@ class Talks:
         if self._loop is None:
             return
         loop, self._loop = self._loop, None
+        loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._trials])
         asyncio.run_coroutine_threadsafe(self._disconnect(), loop).result(CLOSING_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
 
@@ -122,6 +147,41 @@ class Talks:
     def _start(self, exchange: bytes, holding: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[exchange] = asyncio.get_running_loop().create_task(holding)
         task.add_done_callback(lambda _: self._forget(exchange))
+
+    def _begin_tries(self, workspace: Workspace, study: str, found: Found, times: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._try(workspace, study, found, times))
+        self._trials.add(task)
+        task.add_done_callback(self._trials.discard)
+
+    async def _try(self, workspace: Workspace, study: str, found: Found, times: int) -> None:
+        """Two tries at a time, each stored when it ends."""
+        places = asyncio.Semaphore(TRIES_AT_ONCE)
+
+        async def one() -> None:
+            async with places:
+                try:
+                    await self._hold_again(workspace, study, found)
+                finally:
+                    self._trying[found.id] -= 1
+
+        await asyncio.gather(*(one() for _ in range(times)), return_exceptions=True)
+
+    async def _hold_again(self, workspace: Workspace, study: str, found: Found) -> None:
+        claim = found.claim
+        exchange = bytes.fromhex(claim.exchange)
+        asking = await asyncio.to_thread(_prepare, workspace, study, claim.exploration, exchange)
+        interaction, turns, error = workspace.ids.new(), list[Turn](), None
+        try:
+            client = await self._client(asking)
+            await _hold(client, asking, workspace.ids, interaction, turns)
+        except RedloomError as failed:
+            error = str(failed)
+
+        def store() -> None:
+            with workspace.begin() as unit:
+                add_try(unit, workspace, bytes.fromhex(found.id), interaction, turns, error)
+
+        await asyncio.to_thread(store)
 
     def _cancel(self, exchanges: Sequence[bytes]) -> None:
         """Cancel after the first step of each task, so that none ends unseen."""
@@ -162,19 +222,12 @@ class Talks:
             client_request = await _in_session(client, asking)
         else:
             client_request = asking.request
-        patience = Patience(
-            limits=asking.target.limits,
-            prices=None,
-            concurrency=1,
-            meter=Meter(Budget(), time.monotonic),
-            jitter=random.Random(),
-        )
 
         async def call(request: Request) -> Reply:
             live.parts.clear()
             return await reply_in_parts(client, request, live.parts.append)
 
-        return await patience.ask(call, client_request, Tries())
+        return await _patience(asking.target).ask(call, client_request, Tries())
 
     async def _client(self, asking: _Asking) -> Client:
         """A connected client, kept for the next message."""
@@ -239,7 +292,53 @@ def _prepare(workspace: Workspace, study: str, exploration: str, exchange: bytes
         sent=sent,
         target=target,
         request=request,
+        rendering=rendering,
     )
+
+
+def _patience(target: Target) -> Patience:
+    """The target's own limits, for one conversation."""
+    return Patience(
+        limits=target.limits,
+        prices=None,
+        concurrency=1,
+        meter=Meter(Budget(), time.monotonic),
+        jitter=random.Random(),
+    )
+
+
+async def _hold(
+    client: Client, asking: _Asking, ids: IdSource, interaction: bytes, turns: list[Turn]
+) -> None:
+    """The user's side of a branch held from its beginning; ``turns`` grows as replies come."""
+    patience, rendering = _patience(asking.target), asking.rendering
+    base = Request(
+        messages=(), system=rendering.system, fields=rendering.fields, seed=secrets.randbelow(2**31)
+    )
+    if client.capabilities.stateful:
+        base = replace(base, session=await patience.ask(client.start_session, base, Tries()))
+    while True:
+        step = next_step(rendering, turns, is_refusal=lambda _: False)
+        if isinstance(step, End):
+            return
+        if isinstance(step, Open):
+            reply, text = Reply(text=step.reply), None
+        else:
+            request = replace(base, messages=messages(turns, step))
+            reply, text = await patience.ask(client.reply, request, Tries()), step.text
+        parent = turns[-1].id if turns else None
+        turns.append(
+            Turn(
+                id=ids.new(),
+                interaction=interaction,
+                parent=parent,
+                text=text,
+                reply=reply.text,
+                finish_reason=reply.finish_reason,
+                tokens_in=reply.tokens_in,
+                tokens_out=reply.tokens_out,
+            )
+        )
 
 
 async def _in_session(client: Client, asking: _Asking) -> Request:

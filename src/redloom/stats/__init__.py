@@ -9,6 +9,7 @@ from .multiple import benjamini_hochberg, holm
 from .paired import Discordance, discordance, paired_difference
 from .rates import clean_cases_needed, clopper_pearson, clustered_rate, wilson, zero_event_bound
 from .severity import ExpectedShortfall, SeverityDistribution, expected_shortfall, severity_distribution
+from .unseen import accumulation, chao1, unseen_mass
 
 __all__ = [
     "Discordance",
@@ -17,7 +18,9 @@ __all__ = [
     "RateAtK",
     "SeverityDistribution",
     "SuccessAtK",
+    "accumulation",
     "benjamini_hochberg",
+    "chao1",
     "clean_cases_needed",
     "clopper_pearson",
     "cluster_bootstrap",
@@ -33,6 +36,7 @@ __all__ = [
     "severity_distribution",
     "success_at_k",
     "undefined",
+    "unseen_mass",
     "wilson",
     "zero_event_bound",
 ]

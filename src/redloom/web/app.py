@@ -22,7 +22,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, explore, people, study
+from redloom.web.routes import define, evaluate, explore, findings, people, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -60,6 +60,14 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/explore/{id}/mark", "explore", explore.mark),
     Way("GET", "/studies/{study}/explore/{id}/promote", "write", explore.promotion),
     Way("POST", "/studies/{study}/explore/{id}/promote", "write", explore.promote),
+    Way("GET", "/studies/{study}/findings", "read", findings.listing),
+    Way("GET", "/studies/{study}/findings/new", "explore", findings.new),
+    Way("POST", "/studies/{study}/findings/new", "explore", findings.add),
+    Way("GET", "/studies/{study}/findings/{number}", "read", findings.entry),
+    Way("POST", "/studies/{study}/findings/{number}/try", "explore", findings.reproduce),
+    Way("POST", "/studies/{study}/findings/{number}/judge", "propose", findings.judge),
+    Way("POST", "/studies/{study}/findings/{number}/move", "review", findings.move),
+    Way("POST", "/studies/{study}/findings/{number}/dissent", "propose", findings.dissent),
     Way("POST", "/fold", "explore", explore.fold),
     Way("GET", "/studies/{study}/runs", "read", evaluate.runs),
     Way("GET", "/studies/{study}/runs/{run}", "read", evaluate.report),

@@ -27,6 +27,8 @@ SAID: Mapping[str, str] = {
     "begun": "The example study is there.",
     "explored": "The exploration has begun. Say something, as this user would.",
     "marked": "Your mark is kept.",
+    "written": "The finding is written down. Try it again to see whether it holds.",
+    "moved": "The finding has moved on.",
     "promoted": "The branch is a test conversation now, a draft until somebody reviews it.",
     "joined": "Welcome. What you do here stands under your name.",
     "left": "You have left.",
