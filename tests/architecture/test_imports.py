@@ -50,6 +50,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "aiohttp": frozenset({"targets"}),
     "alembic": frozenset({"storage"}),
     "covertable": frozenset({"design"}),
+    "fastapi": frozenset({"web"}),
     "inspect_ai": frozenset({"targets"}),
     "jinja2": frozenset({"report", "web"}),
     "markupsafe": frozenset({"report", "web"}),
