@@ -38,7 +38,7 @@ def explore(
 ) -> None:
     """Talk with a system by hand, in a scenario's frame; everything is kept, and nothing of it is a rate.
 
-    Example: redloom explore --target local:smollm2 --scenario two-puffs-before-pe
+    Example: redloom explore --target local:smollm2 --scenario inhaler-before-pe
     """
     from redloom.errors import InputError
     from redloom.services import exploring

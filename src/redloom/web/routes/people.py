@@ -14,13 +14,13 @@ from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
 
 ROLES: tuple[tuple[str, str, str], ...] = (
-    ("expert", "expert", "defines: writes harms, scenarios and the rest, disagrees, endorses"),
+    ("expert", "expert", "defines: writes harms, scenarios and the rest, disagrees, endorses, explores, reviews"),
     (
         "red_teamer",
         "red teamer",
-        "looks at everything; explores and writes test conversations, once that is there",
+        "looks at everything, explores systems, writes test conversations, proposes changes",
     ),
-    ("rater", "rater", "looks at everything; judges conversations, once that is there"),
+    ("rater", "rater", "looks at everything, proposes changes; judges conversations, once that is there"),
     ("viewer", "viewer", "looks at everything"),
     ("lead", "lead", "does everything in this study, and invites"),
 )

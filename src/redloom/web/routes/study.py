@@ -110,6 +110,16 @@ TERMS: tuple[tuple[str, str, str], ...] = (
         "release",
         "A set of test conversations that no longer changes, so that numbers about it mean something.",
     ),
+    (
+        "Exploration",
+        "exploration",
+        "Talking with a system by hand, with branches. It finds things and yields no rate.",
+    ),
+    (
+        "Finding",
+        "finding",
+        "A claim about a system with the branch that shows it, and how often it happened again when tried.",
+    ),
     ("Twin", "twin", "A scenario that is the same as another but for one part."),
     (
         "User's side",
