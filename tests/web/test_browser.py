@@ -37,6 +37,7 @@ PAGES = (
     f"{SCHOOL}/harms/shaming/edit",
     f"{SCHOOL}/harms/shaming/dissent",
     f"{SCHOOL}/harms/shaming/try",
+    f"{SCHOOL}/harms/shaming/sort",
     f"{SCHOOL}/harms/shaming/history",
     f"{SCHOOL}/scenarios/new?harm=shaming",
     f"{SCHOOL}/personas",

@@ -21,7 +21,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, people, study
+from redloom.web.routes import define, evaluate, people, sorting, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -63,6 +63,9 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/{collection}/{slug}/history", "read", define.history),
     Way("GET", "/studies/{study}/harms/{slug}/try", "read", define.try_rubric),
     Way("POST", "/studies/{study}/harms/{slug}/try", "read", define.try_rubric),
+    Way("GET", "/studies/{study}/harms/{slug}/sort", "define", sorting.choose),
+    Way("POST", "/studies/{study}/harms/{slug}/sort", "define", sorting.sort),
+    Way("GET", "/studies/{study}/harms/{slug}/sort/{id}", "read", sorting.result),
     Way("GET", "/studies/{study}/harms/{slug}/dissent", "define", define.disagree),
     Way("POST", "/studies/{study}/harms/{slug}/dissent", "define", define.dissent),
     Way("POST", "/studies/{study}/harms/{slug}/endorse", "define", define.endorse),

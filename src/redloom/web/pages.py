@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from redloom.domain.value import LocalText, in_language
+from redloom.services.sorting import SAID_WORDS
 from redloom.web.asking import Page, Person
 from redloom.web.editors import ADDRESSES, KINDS, write_conditions
 from redloom.web.fields import as_languages, languages_of, look_up
@@ -24,6 +25,7 @@ SAID: Mapping[str, str] = {
     "same": "Nothing was changed, so there is no new version.",
     "endorsed": "Your endorsement is recorded.",
     "dissented": "Your dissent is recorded.",
+    "sorted": "What you sorted is kept.",
     "begun": "The example study is there.",
     "joined": "Welcome. What you do here stands under your name.",
     "left": "You have left.",
@@ -71,6 +73,7 @@ def environment() -> Environment:
         "write_conditions": write_conditions,
         "addresses": ADDRESSES,
         "kinds": KINDS,
+        "verdicts": SAID_WORDS,
     }
     made.globals.update(names)
     filters: Mapping[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
@@ -14,6 +14,7 @@ from redloom.ids import slugify
 from redloom.services import defining
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
 from redloom.services.showing import name_study
+from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
 from redloom.services.space import Map, draw
 from redloom.web.asking import Answer, Ask, Page, See
 from redloom.web.editors import EDITORS, KINDS, RUBRIC
@@ -73,6 +74,7 @@ class HarmPage(EntryPage):
 
     template: ClassVar[str] = "harm.html.j2"
     harm: Harm
+    sortings: tuple[Kept, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +183,8 @@ def entry(ask: Ask) -> Answer:
         "may_define": ask.person.may("define"),
     }
     if isinstance(opened.definition, Harm):
-        return HarmPage(harm=opened.definition, **given)
+        sortings = tuple(list_sortings(ask.workspace, ask.study, opened.slug))
+        return HarmPage(harm=opened.definition, sortings=sortings, **given)
     return EntryPage(**given)
 
 
@@ -205,9 +208,12 @@ def history(ask: Ask) -> Answer:
 
 
 def edit(ask: Ask) -> Answer:
-    """The editor of a definition."""
+    """The editor of a definition; what was sorted on a harm can stand in it as examples."""
     kind, _, one = _kind(ask)
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    content: Mapping[str, Any] = opened.newest.definition.content()
+    if kind == "harm" and (sorting := ask.query.text("sorting")):
+        content = with_examples(open_sorting(ask.workspace, ask.study, opened.slug, sorting), content)
     return EditPage(
         heading=f"Edit {opened.title}",
         crumbs=(*_crumbs(ask, listed=True), (opened.title, _address(ask))),
@@ -215,7 +221,7 @@ def edit(ask: Ask) -> Answer:
         one=one,
         slug=opened.slug,
         editor=EDITORS[kind],
-        content=opened.newest.definition.content(),
+        content=content,
         setting=_setting(ask),
         base=opened.newest.digest,
         by_field={},
@@ -268,9 +274,13 @@ def endorse(ask: Ask) -> Answer:
 
 
 def disagree(ask: Ask) -> Answer:
-    """The editor of a disagreement, with the rubric there is."""
+    """The editor of a disagreement, with the rubric there is, and with what was sorted as its reason."""
     opened = defining.open_definition(ask.workspace, ask.study, "harm", ask.parts["slug"])
-    return _dissent_page(ask, opened, {"rubric": opened.newest.definition.content()["rubric"]})
+    page = _dissent_page(ask, opened, {"rubric": opened.newest.definition.content()["rubric"]})
+    if sorting := ask.query.text("sorting"):
+        kept = open_sorting(ask.workspace, ask.study, opened.slug, sorting)
+        return replace(page, by=kept.sorting.by, reason=write_why(kept))
+    return page
 
 
 def dissent(ask: Ask) -> Answer:
