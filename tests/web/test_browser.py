@@ -38,6 +38,8 @@ PAGES = (
     f"{SCHOOL}/harms/shaming/dissent",
     f"{SCHOOL}/harms/shaming/try",
     f"{SCHOOL}/harms/shaming/sort",
+    f"{SCHOOL}/harms/shaming/propose",
+    f"{SCHOOL}/proposals",
     f"{SCHOOL}/harms/shaming/history",
     f"{SCHOOL}/scenarios/new?harm=shaming",
     f"{SCHOOL}/personas",

@@ -11,7 +11,7 @@ from redloom.domain.rubric import Outcome, Rubric
 from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
-from redloom.services import defining
+from redloom.services import defining, proposals
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
 from redloom.services.showing import name_study
 from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
@@ -66,6 +66,9 @@ class EntryPage(Page):
     """``kind/slug`` -> title of what it may name."""
     editor: Editor
     may_define: bool
+    may_propose: bool
+    proposed: int
+    """How many proposals wait for a decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,8 @@ class EditPage(Page):
     """Field -> what is wrong there."""
     meanwhile: Meanwhile | None = None
     chosen_slug: str = ""
+    proposing: bool = False
+    """Nothing is changed until somebody who may define accepts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +186,8 @@ def entry(ask: Ask) -> Answer:
         "titles": {f"{k}/{slug}": title for k, pairs in setting.choices.items() for slug, title in pairs},
         "editor": EDITORS[kind],
         "may_define": ask.person.may("define"),
+        "may_propose": ask.person.may("propose"),
+        "proposed": proposals.count_open(ask.workspace, ask.study, kind, opened.slug),
     }
     if isinstance(opened.definition, Harm):
         sortings = tuple(list_sortings(ask.workspace, ask.study, opened.slug))
@@ -235,6 +242,30 @@ def save(ask: Ask) -> Answer:
     before = _made_from(opened, ask.form.text("base"))
     content = EDITORS[kind].take(ask.form, before, _setting(ask))
     return _store(ask, kind, opened.slug, content, heading=f"Edit {opened.title}")
+
+
+def draft(ask: Ask) -> Answer:
+    """The editor of a change that is to be proposed."""
+    kind, _, _ = _kind(ask)
+    opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    content, base = opened.newest.definition.content(), opened.newest.digest
+    heading = f"Propose a change of {opened.title}"
+    return replace(_editor(ask, kind, opened.slug, content, base=base, heading=heading), proposing=True)
+
+
+def propose(ask: Ask) -> Answer:
+    """Store what is proposed, or say why not."""
+    kind, _, _ = _kind(ask)
+    opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    base, why = ask.form.text("base"), ask.form.text("why")
+    content = EDITORS[kind].take(ask.form, _made_from(opened, base), _setting(ask))
+    try:
+        id = proposals.propose(ask.workspace, ask.study, kind, opened.slug, content, base=base, why=why)
+    except InputError as error:
+        heading, issues = f"Propose a change of {opened.title}", error.issues
+        page = _editor(ask, kind, opened.slug, content, base=base, heading=heading, issues=issues)
+        return replace(page, proposing=True)
+    return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
 
 
 def new(ask: Ask) -> Answer:
