@@ -161,7 +161,6 @@ def save_definition(
     Raises InputError with every problem it has in itself or brings to the study; problems that were there before are
     not its fault and not told.
     """
-    model: type[Definition] = StudyHead if kind == "study" else COLLECTIONS[KINDS[kind]]
     if not is_slug(slug):
         raise InputError(
             Issue(
@@ -169,29 +168,54 @@ def save_definition(
                 path="slug",
             )
         )
-    definition = read_value(model, content)
+    definition = read_value(model_of(kind), content)
     with workspace.begin() as unit:
-        stored = unit.definitions(study)
-        head = stored.head(kind, slug)
-        if head is None and base is not None:
-            raise InputError(
-                f"{kind.replace('_', ' ')} {slug!r} was taken out of the study; copy what you wrote and add it anew"
-            )
-        if head is not None and head.digest == definition.content_digest():
-            return Saved(slug, head.number, False)
-        if head is not None and head.digest != base:
-            return Meanwhile(
-                slug=slug,
-                stored=_version(head),
-                changes=tuple(_differences(head.definition, definition)),
-            )
-        _check_in_study(load_study(unit, study, cases=False), kind, slug, definition)
-        [(_, number)] = stored.put(
-            kind, [(slug, definition)], author=workspace.who, origin=ORIGIN, why=why, at=workspace.now()
+        done = store_definition(
+            workspace, unit, study, kind, slug, definition, base=base, author=workspace.who, why=why
         )
-        what = f"{'added' if head is None else 'changed'} {kind.replace('_', ' ')} {slug}"
-        _record(workspace, unit, study, what, why)
-        return Saved(slug, number, True)
+        if isinstance(done, Saved) and done.changed:
+            what = f"{'added' if base is None else 'changed'} {kind.replace('_', ' ')} {slug}"
+            record(workspace, unit, study, what, why)
+        return done
+
+
+def model_of(kind: str) -> type[Definition]:
+    """The class of a kind of definition."""
+    return StudyHead if kind == "study" else COLLECTIONS[KINDS[kind]]
+
+
+def store_definition(
+    workspace: Workspace,
+    unit: UnitOfWork,
+    study: str,
+    kind: str,
+    slug: str,
+    definition: Definition,
+    *,
+    base: str | None,
+    author: str,
+    why: str,
+) -> Saved | Meanwhile:
+    """As :func:`save_definition`, within a transaction, by an author, and without a line in the history."""
+    stored = unit.definitions(study)
+    head = stored.head(kind, slug)
+    if head is None and base is not None:
+        raise InputError(
+            f"{kind.replace('_', ' ')} {slug!r} was taken out of the study; copy what you wrote and add it anew"
+        )
+    if head is not None and head.digest == definition.content_digest():
+        return Saved(slug, head.number, False)
+    if head is not None and head.digest != base:
+        return Meanwhile(
+            slug=slug,
+            stored=_version(head),
+            changes=tuple(_differences(head.definition, definition)),
+        )
+    check_in_study(load_study(unit, study, cases=False), kind, slug, definition)
+    [(_, number)] = stored.put(
+        kind, [(slug, definition)], author=author, origin=ORIGIN, why=why, at=workspace.now()
+    )
+    return Saved(slug, number, True)
 
 
 def endorse(workspace: Workspace, study: str, slug: str, *, by: str, why: str = "") -> None:
@@ -212,34 +236,37 @@ def _act(
     model: type[Dissent] | type[Endorsement],
     body: Mapping[str, Any],
 ) -> None:
-    said = read_value(model, body)
     with workspace.begin() as unit:
-        stored = unit.definitions(study)
-        head = stored.head("harm", slug)
-        if head is None:
-            raise UnknownNameError("harm", slug, stored.slugs("harm"))
-        content = said.model_dump(mode="json", exclude_defaults=True)
-        read_value(
-            Harm, {**head.definition.content(), name: [content]}, under=(name, 0)
-        )  # its severities, say
-        stored.add_facts(
-            [
-                {
-                    "id": workspace.ids.new(),
-                    "definition_id": head.definition_id,
-                    "kind": name,
-                    "about": head.digest,
-                    "body": content,
-                    "author": workspace.who,
-                    "why": "",
-                }
-            ]
-        )
+        said, number = store_act(workspace, unit, study, slug, name, model, body, author=workspace.who)
         verb = "dissented from" if name == "dissent" else "endorsed"
-        _record(workspace, unit, study, f"{verb} harm {slug}, version {head.number}, as {said.by}", said.why)
+        record(workspace, unit, study, f"{verb} harm {slug}, version {number}, as {said.by}", said.why)
 
 
-def _check_in_study(study: Study, kind: str, slug: str, definition: Definition) -> None:
+def store_act(
+    workspace: Workspace,
+    unit: UnitOfWork,
+    study: str,
+    slug: str,
+    name: str,
+    model: type[Dissent] | type[Endorsement],
+    body: Mapping[str, Any],
+    *,
+    author: str,
+) -> tuple[Dissent | Endorsement, int]:
+    """Store an act about the newest version of a harm, without a line in the history; gives it and the version's number."""
+    said = read_value(model, body)
+    stored = unit.definitions(study)
+    head = stored.head("harm", slug)
+    if head is None:
+        raise UnknownNameError("harm", slug, stored.slugs("harm"))
+    content = said.model_dump(mode="json", exclude_defaults=True)
+    read_value(Harm, {**head.definition.content(), name: [content]}, under=(name, 0))  # its severities, say
+    row = {"id": workspace.ids.new(), "definition_id": head.definition_id, "kind": name, "about": head.digest}
+    stored.add_facts([{**row, "body": content, "author": author, "why": ""}])
+    return said, head.number
+
+
+def check_in_study(study: Study, kind: str, slug: str, definition: Definition) -> None:
     """Raise InputError with the problems that the study has with this definition and had not before."""
     known = {(path, message) for path, message in problems(study)}
     if kind == "study":
@@ -289,5 +316,6 @@ def _version(found: StoredVersion) -> Version:
     )
 
 
-def _record(workspace: Workspace, unit: UnitOfWork, study: str, what: str, why: str) -> None:
+def record(workspace: Workspace, unit: UnitOfWork, study: str, what: str, why: str) -> None:
+    """A line in the history of the study."""
     unit.studies.record(unit.study_id(study), id=workspace.ids.new(), who=workspace.who, what=what, why=why)

@@ -13,6 +13,7 @@ from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.repositories.explorations import Explorations
 from redloom.storage.repositories.judgements import Judgements
 from redloom.storage.repositories.people import People
+from redloom.storage.repositories.proposals import Proposals
 from redloom.storage.repositories.releases import Releases
 from redloom.storage.repositories.runs import Runs
 from redloom.storage.repositories.studies import Studies
@@ -45,6 +46,10 @@ class UnitOfWork:
     def releases(self, study: str | int) -> Releases:
         """The releases of a study, by slug or id."""
         return Releases(self.connection, study if isinstance(study, int) else self.study_id(study))
+
+    def proposals(self, study: str) -> Proposals:
+        """What was proposed to a study."""
+        return Proposals(self.connection, self.study_id(study))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, explore, findings, people, study
+from redloom.web.routes import define, evaluate, explore, findings, people, proposals, sorting, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -80,8 +80,16 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/{collection}/{slug}/edit", "define", define.edit),
     Way("POST", "/studies/{study}/{collection}/{slug}/edit", "define", define.save),
     Way("GET", "/studies/{study}/{collection}/{slug}/history", "read", define.history),
+    Way("GET", "/studies/{study}/{collection}/{slug}/propose", "propose", define.draft),
+    Way("POST", "/studies/{study}/{collection}/{slug}/propose", "propose", define.propose),
+    Way("GET", "/studies/{study}/proposals", "read", proposals.listing),
+    Way("GET", "/studies/{study}/proposals/{id}", "read", proposals.proposal),
+    Way("POST", "/studies/{study}/proposals/{id}", "define", proposals.decide),
     Way("GET", "/studies/{study}/harms/{slug}/try", "read", define.try_rubric),
     Way("POST", "/studies/{study}/harms/{slug}/try", "read", define.try_rubric),
+    Way("GET", "/studies/{study}/harms/{slug}/sort", "define", sorting.choose),
+    Way("POST", "/studies/{study}/harms/{slug}/sort", "define", sorting.sort),
+    Way("GET", "/studies/{study}/harms/{slug}/sort/{id}", "read", sorting.result),
     Way("GET", "/studies/{study}/harms/{slug}/dissent", "define", define.disagree),
     Way("POST", "/studies/{study}/harms/{slug}/dissent", "define", define.dissent),
     Way("POST", "/studies/{study}/harms/{slug}/endorse", "define", define.endorse),

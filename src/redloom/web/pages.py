@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from redloom.domain.value import LocalText, in_language
+from redloom.services.sorting import SAID_WORDS
 from redloom.web.asking import Page, Person
 from redloom.web.editors import ADDRESSES, KINDS, write_conditions
 from redloom.web.fields import as_languages, languages_of, look_up
@@ -24,6 +25,11 @@ SAID: Mapping[str, str] = {
     "same": "Nothing was changed, so there is no new version.",
     "endorsed": "Your endorsement is recorded.",
     "dissented": "Your dissent is recorded.",
+    "sorted": "What you sorted is kept.",
+    "proposed": "Your change is proposed. It becomes a version when somebody who may define accepts it.",
+    "accepted": "The change is accepted and is the newest version.",
+    "declined": "The change is declined.",
+    "as_dissent": "The change is kept as dissent.",
     "begun": "The example study is there.",
     "explored": "The exploration has begun. Say something, as this user would.",
     "marked": "Your mark is kept.",
@@ -76,6 +82,7 @@ def environment() -> Environment:
         "write_conditions": write_conditions,
         "addresses": ADDRESSES,
         "kinds": KINDS,
+        "verdicts": SAID_WORDS,
     }
     made.globals.update(names)
     filters: Mapping[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
@@ -11,9 +11,10 @@ from redloom.domain.rubric import Outcome, Rubric
 from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
-from redloom.services import defining
+from redloom.services import defining, proposals
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
 from redloom.services.showing import name_study
+from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
 from redloom.services.space import Map, draw
 from redloom.web.asking import Answer, Ask, Page, See
 from redloom.web.editors import EDITORS, KINDS, RUBRIC
@@ -65,6 +66,9 @@ class EntryPage(Page):
     """``kind/slug`` -> title of what it may name."""
     editor: Editor
     may_define: bool
+    may_propose: bool
+    proposed: int
+    """How many proposals wait for a decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,7 @@ class HarmPage(EntryPage):
 
     template: ClassVar[str] = "harm.html.j2"
     harm: Harm
+    sortings: tuple[Kept, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +113,8 @@ class EditPage(Page):
     """Field -> what is wrong there."""
     meanwhile: Meanwhile | None = None
     chosen_slug: str = ""
+    proposing: bool = False
+    """Nothing is changed until somebody who may define accepts it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +186,12 @@ def entry(ask: Ask) -> Answer:
         "titles": {f"{k}/{slug}": title for k, pairs in setting.choices.items() for slug, title in pairs},
         "editor": EDITORS[kind],
         "may_define": ask.person.may("define"),
+        "may_propose": ask.person.may("propose"),
+        "proposed": proposals.count_open(ask.workspace, ask.study, kind, opened.slug),
     }
     if isinstance(opened.definition, Harm):
-        return HarmPage(harm=opened.definition, **given)
+        sortings = tuple(list_sortings(ask.workspace, ask.study, opened.slug))
+        return HarmPage(harm=opened.definition, sortings=sortings, **given)
     return EntryPage(**given)
 
 
@@ -205,9 +215,12 @@ def history(ask: Ask) -> Answer:
 
 
 def edit(ask: Ask) -> Answer:
-    """The editor of a definition."""
+    """The editor of a definition; what was sorted on a harm can stand in it as examples."""
     kind, _, one = _kind(ask)
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    content: Mapping[str, Any] = opened.newest.definition.content()
+    if kind == "harm" and (sorting := ask.query.text("sorting")):
+        content = with_examples(open_sorting(ask.workspace, ask.study, opened.slug, sorting), content)
     return EditPage(
         heading=f"Edit {opened.title}",
         crumbs=(*_crumbs(ask, listed=True), (opened.title, _address(ask))),
@@ -215,7 +228,7 @@ def edit(ask: Ask) -> Answer:
         one=one,
         slug=opened.slug,
         editor=EDITORS[kind],
-        content=opened.newest.definition.content(),
+        content=content,
         setting=_setting(ask),
         base=opened.newest.digest,
         by_field={},
@@ -229,6 +242,30 @@ def save(ask: Ask) -> Answer:
     before = _made_from(opened, ask.form.text("base"))
     content = EDITORS[kind].take(ask.form, before, _setting(ask))
     return _store(ask, kind, opened.slug, content, heading=f"Edit {opened.title}")
+
+
+def draft(ask: Ask) -> Answer:
+    """The editor of a change that is to be proposed."""
+    kind, _, _ = _kind(ask)
+    opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    content, base = opened.newest.definition.content(), opened.newest.digest
+    heading = f"Propose a change of {opened.title}"
+    return replace(_editor(ask, kind, opened.slug, content, base=base, heading=heading), proposing=True)
+
+
+def propose(ask: Ask) -> Answer:
+    """Store what is proposed, or say why not."""
+    kind, _, _ = _kind(ask)
+    opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    base, why = ask.form.text("base"), ask.form.text("why")
+    content = EDITORS[kind].take(ask.form, _made_from(opened, base), _setting(ask))
+    try:
+        id = proposals.propose(ask.workspace, ask.study, kind, opened.slug, content, base=base, why=why)
+    except InputError as error:
+        heading, issues = f"Propose a change of {opened.title}", error.issues
+        page = _editor(ask, kind, opened.slug, content, base=base, heading=heading, issues=issues)
+        return replace(page, proposing=True)
+    return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
 
 
 def new(ask: Ask) -> Answer:
@@ -268,9 +305,13 @@ def endorse(ask: Ask) -> Answer:
 
 
 def disagree(ask: Ask) -> Answer:
-    """The editor of a disagreement, with the rubric there is."""
+    """The editor of a disagreement, with the rubric there is, and with what was sorted as its reason."""
     opened = defining.open_definition(ask.workspace, ask.study, "harm", ask.parts["slug"])
-    return _dissent_page(ask, opened, {"rubric": opened.newest.definition.content()["rubric"]})
+    page = _dissent_page(ask, opened, {"rubric": opened.newest.definition.content()["rubric"]})
+    if sorting := ask.query.text("sorting"):
+        kept = open_sorting(ask.workspace, ask.study, opened.slug, sorting)
+        return replace(page, by=kept.sorting.by, reason=write_why(kept))
+    return page
 
 
 def dissent(ask: Ask) -> Answer:

@@ -14,7 +14,11 @@ from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
 
 ROLES: tuple[tuple[str, str, str], ...] = (
-    ("expert", "expert", "defines: writes harms, scenarios and the rest, disagrees, endorses, explores, reviews"),
+    (
+        "expert",
+        "expert",
+        "defines: writes harms, scenarios and the rest, disagrees, endorses, explores, reviews",
+    ),
     (
         "red_teamer",
         "red teamer",
