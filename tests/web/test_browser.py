@@ -30,6 +30,8 @@ PAGES = (
     f"{SCHOOL}/map",
     f"{SCHOOL}/people",
     f"{SCHOOL}/runs",
+    f"{SCHOOL}/releases",
+    f"{SCHOOL}/releases/new",
     f"{SCHOOL}/charter/edit",
     f"{SCHOOL}/contexts",
     f"{SCHOOL}/harms",

@@ -21,7 +21,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, people, study
+from redloom.web.routes import define, evaluate, people, releases, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -52,6 +52,11 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/map", "read", define.scenario_map),
     Way("GET", "/studies/{study}/runs", "read", evaluate.runs),
     Way("GET", "/studies/{study}/runs/{run}", "read", evaluate.report),
+    Way("GET", "/studies/{study}/releases", "read", releases.listing),
+    Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
+    Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),
+    Way("GET", "/studies/{study}/releases/{version}", "read", releases.release),
+    Way("POST", "/studies/{study}/releases/{version}/verify", "read", releases.verify),
     Way("GET", "/studies/{study}/charter/edit", "lead", define.edit_charter),
     Way("POST", "/studies/{study}/charter/edit", "lead", define.save_charter),
     Way("GET", "/studies/{study}/{collection}", "read", define.listing),

@@ -24,6 +24,7 @@ SAID: Mapping[str, str] = {
     "same": "Nothing was changed, so there is no new version.",
     "endorsed": "Your endorsement is recorded.",
     "dissented": "Your dissent is recorded.",
+    "released": "The release is cut; it never changes from now on.",
     "begun": "The example study is there.",
     "joined": "Welcome. What you do here stands under your name.",
     "left": "You have left.",
