@@ -30,6 +30,8 @@ PAGES = (
     f"{SCHOOL}/map",
     f"{SCHOOL}/people",
     f"{SCHOOL}/runs",
+    f"{SCHOOL}/map?plan=2",
+    f"{SCHOOL}/orders?strength=2",
     f"{SCHOOL}/releases",
     f"{SCHOOL}/releases/new",
     f"{SCHOOL}/charter/edit",

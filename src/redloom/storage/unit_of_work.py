@@ -11,6 +11,7 @@ from redloom.errors import UnknownNameError
 from redloom.storage.database import Database
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.repositories.judgements import Judgements
+from redloom.storage.repositories.orders import Orders
 from redloom.storage.repositories.people import People
 from redloom.storage.repositories.releases import Releases
 from redloom.storage.repositories.runs import Runs
@@ -43,6 +44,10 @@ class UnitOfWork:
     def releases(self, study: str | int) -> Releases:
         """The releases of a study, by slug or id."""
         return Releases(self.connection, study if isinstance(study, int) else self.study_id(study))
+
+    def orders(self, study: str) -> Orders:
+        """The work orders of a study that somebody took."""
+        return Orders(self.connection, self.study_id(study))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, people, releases, study
+from redloom.web.routes import define, evaluate, orders, people, releases, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -52,6 +52,11 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/map", "read", define.scenario_map),
     Way("GET", "/studies/{study}/runs", "read", evaluate.runs),
     Way("GET", "/studies/{study}/runs/{run}", "read", evaluate.report),
+    Way("GET", "/studies/{study}/orders", "read", orders.listing),
+    Way("POST", "/studies/{study}/orders/take", "write", orders.take),
+    Way("POST", "/studies/{study}/orders/give-back", "write", orders.give_back),
+    Way("GET", "/studies/{study}/orders/write", "write", orders.write),
+    Way("POST", "/studies/{study}/orders/write", "write", orders.store),
     Way("GET", "/studies/{study}/releases", "read", releases.listing),
     Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
     Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),
