@@ -32,6 +32,7 @@ PAGES = (
     f"{SCHOOL}/runs",
     f"{SCHOOL}/map?plan=2",
     f"{SCHOOL}/orders?strength=2",
+    f"{SCHOOL}/orders/generate",
     f"{SCHOOL}/releases",
     f"{SCHOOL}/releases/new",
     f"{SCHOOL}/charter/edit",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from redloom.cli import compare, create, database, define, doctor, evaluate, models, report, serve
+from redloom.cli import compare, create, database, define, doctor, evaluate, generate, models, report, serve
 from redloom.cli.output import visible
 from redloom.errors import BudgetSpentError, DiffersError, RedloomError, StoppedError, StoreError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (define, create, evaluate, models, report, compare, serve, database, doctor):
+for module in (define, create, generate, evaluate, models, report, compare, serve, database, doctor):
     module.register(app)
 
 STOPPED = (StoreError, StoppedError, BudgetSpentError)

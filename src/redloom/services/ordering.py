@@ -169,7 +169,7 @@ def write_order(
         if found is None or issues:
             raise InputError(issues)
         slug = free_case(unit, study, key)
-        _check_new(now, key, slug, *found)
+        check_new(now, scenarios={key: found[0]}, cases={slug: found[1]})
         _put(workspace, unit, study, {("scenario", key): found[0], ("case", slug): found[1]})
         unit.orders(study).give_back(key)
         return Written(key, slug)
@@ -214,13 +214,16 @@ def _read(
     return (first, second), issues
 
 
-def _check_new(now: Study, key: str, slug: str, scenario: Scenario, case: Case) -> None:
-    """Raise InputError with the problems that the study has with these two and had not before."""
+def check_new(
+    now: Study, *, cases: Mapping[str, Case], scenarios: Mapping[str, Scenario] | None = None
+) -> None:
+    """Raise InputError with the problems that the study has with these and had not before."""
     known = set(problems(now))
-    changed = now.model_copy(update={"scenarios": {**now.scenarios, key: scenario}, "cases": {slug: case}})
+    whole = {**now.scenarios, **(scenarios or {})}
+    changed = now.model_copy(update={"scenarios": whole, "cases": dict(cases)})
     new = [one for one in problems(changed) if one not in known]
     if new:
-        own = (("scenarios", key), ("cases", slug))
+        own = {("scenarios", key) for key in scenarios or ()} | {("cases", slug) for slug in cases}
         raise InputError(issue_at(path[2:] if path[:2] in own else path, told) for path, told in new)
 
 

@@ -21,7 +21,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, orders, people, releases, study
+from redloom.web.routes import define, evaluate, generating, orders, people, releases, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -57,6 +57,8 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/orders/give-back", "write", orders.give_back),
     Way("GET", "/studies/{study}/orders/write", "write", orders.write),
     Way("POST", "/studies/{study}/orders/write", "write", orders.store),
+    Way("GET", "/studies/{study}/orders/generate", "write", generating.choose),
+    Way("POST", "/studies/{study}/orders/generate", "write", generating.generate),
     Way("GET", "/studies/{study}/releases", "read", releases.listing),
     Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
     Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),
