@@ -75,6 +75,7 @@ BEFORE_RUNS: list[str] = [
     "target add prod scripted:script.json",
     "target list",
     "target check prod",
+    "generate clinic --with prod",
     "run clinic@1.0 --target prod --dry-run",
 ]
 AFTER_A_RUN: list[str] = [

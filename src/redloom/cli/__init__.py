@@ -8,7 +8,19 @@ from collections.abc import Sequence
 
 import typer
 
-from redloom.cli import compare, create, database, define, doctor, evaluate, explore, models, report, serve
+from redloom.cli import (
+    compare,
+    create,
+    database,
+    define,
+    doctor,
+    evaluate,
+    explore,
+    generate,
+    models,
+    report,
+    serve,
+)
 from redloom.cli.output import visible
 from redloom.errors import BudgetSpentError, DiffersError, RedloomError, StoppedError, StoreError
 
@@ -21,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (define, create, explore, evaluate, models, report, compare, serve, database, doctor):
+for module in (define, create, explore, generate, evaluate, models, report, compare, serve, database, doctor):
     module.register(app)
 
 STOPPED = (StoreError, StoppedError, BudgetSpentError)

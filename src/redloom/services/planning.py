@@ -52,9 +52,8 @@ def measure_coverage(
     else:
         release = get_release(unit, study, version)
         frozen = unit.releases(study).definitions(release.id)
-        used = {
-            case.scenario for _, case in unit.releases(study).cases(release.id) if case.scenario is not None
-        }
+        counted = unit.releases(study).count_by(release.id, "scenario")
+        used = {scenario for (scenario,) in counted if scenario is not None}
         scenarios = {slug: cast(Scenario, frozen[("scenario", slug)]) for slug in used}
     rows = tuple(scenarios[slug].parts() for slug in sorted(scenarios))
     declared = space(now)

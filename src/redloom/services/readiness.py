@@ -166,7 +166,7 @@ def _created(study: Study, statuses: Mapping[str, int], releases: list[str]) -> 
         "create",
         bool(releases),
         f"Newest release: {releases[-1]}" if releases else "No release is cut yet",
-        "cases",
+        "releases",
     )
 
 

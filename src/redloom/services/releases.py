@@ -68,17 +68,36 @@ class ReleaseOptions:
 
 def cut_release(workspace: Workspace, study: str, version: str, options: ReleaseOptions) -> StoredRelease:
     """Freeze cases and all under them; refuses with every reason at once."""
+    with workspace.begin() as unit:
+        problem = version_problem(unit, study, version)
+        if problem:
+            raise InputError(problem)
+        return _cut(workspace, unit, study, version, options)
+
+
+def version_problem(unit: UnitOfWork, study: str, version: str) -> str:
+    """Why a release cannot have that version; empty where it can."""
     if not is_slug(version) or version.startswith(SNAPSHOTS):
-        raise InputError(
+        return (
             f"{version!r} is no version: letters, digits, '.', '-' and '_', and not "
             f"{WORKING + '...'!r} or {IMPORTED + '...'!r}"
         )
-    with workspace.begin() as unit:
-        if unit.releases(study).get(version) is not None:
-            raise InputError(
-                f"{study}@{version} is there already, and a release never changes; choose another version"
-            )
-        return _cut(workspace, unit, study, version, options)
+    if unit.releases(study).get(version) is not None:
+        return f"{study}@{version} is there already, and a release never changes; choose another version"
+    return ""
+
+
+def reasons_against(unit: UnitOfWork, study: str, options: ReleaseOptions) -> list[Issue]:
+    """Every reason why :func:`cut_release` would refuse, whatever the version is called."""
+    stored = unit.definitions(study)
+    chosen, issues = _choose(stored, study, options)
+    under = _under(stored)
+    cases = (v.definition for v in stored.heads("case", by_slug=True) if v.slug in chosen)
+    try:
+        used = _used(cases, {key: v.definition for key, v in under.items()})
+    except InputError as error:
+        return [*issues, *error.issues]
+    return issues if options.provisional else [*issues, *_not_ready(under, used)]
 
 
 def working_release(workspace: Workspace, study: str, options: ReleaseOptions) -> StoredRelease:

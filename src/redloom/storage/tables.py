@@ -356,6 +356,16 @@ proposal = sa.Table(
     sqlite_with_rowid=False,
 )
 
+order_taken = sa.Table(
+    "order_taken",
+    metadata,
+    _reference("study_id", "study.id", key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    _text("who"),
+    sa.Column("at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 sa.Index(
     "ix_definition_version_definition_id_digest",
     definition_version.c.definition_id,

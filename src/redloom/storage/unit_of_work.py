@@ -12,6 +12,7 @@ from redloom.storage.database import Database
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.repositories.explorations import Explorations
 from redloom.storage.repositories.judgements import Judgements
+from redloom.storage.repositories.orders import Orders
 from redloom.storage.repositories.people import People
 from redloom.storage.repositories.proposals import Proposals
 from redloom.storage.repositories.releases import Releases
@@ -50,6 +51,10 @@ class UnitOfWork:
     def proposals(self, study: str) -> Proposals:
         """What was proposed to a study."""
         return Proposals(self.connection, self.study_id(study))
+
+    def orders(self, study: str) -> Orders:
+        """The work orders of a study that somebody took."""
+        return Orders(self.connection, self.study_id(study))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, explore, findings, people, proposals, sorting, study
+from redloom.web.routes import define, evaluate, explore, findings, generating, orders, people, proposals, releases, sorting, study
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -71,6 +71,18 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/fold", "explore", explore.fold),
     Way("GET", "/studies/{study}/runs", "read", evaluate.runs),
     Way("GET", "/studies/{study}/runs/{run}", "read", evaluate.report),
+    Way("GET", "/studies/{study}/orders", "read", orders.listing),
+    Way("POST", "/studies/{study}/orders/take", "write", orders.take),
+    Way("POST", "/studies/{study}/orders/give-back", "write", orders.give_back),
+    Way("GET", "/studies/{study}/orders/write", "write", orders.write),
+    Way("POST", "/studies/{study}/orders/write", "write", orders.store),
+    Way("GET", "/studies/{study}/orders/generate", "write", generating.choose),
+    Way("POST", "/studies/{study}/orders/generate", "write", generating.generate),
+    Way("GET", "/studies/{study}/releases", "read", releases.listing),
+    Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
+    Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),
+    Way("GET", "/studies/{study}/releases/{version}", "read", releases.release),
+    Way("POST", "/studies/{study}/releases/{version}/verify", "read", releases.verify),
     Way("GET", "/studies/{study}/charter/edit", "lead", define.edit_charter),
     Way("POST", "/studies/{study}/charter/edit", "lead", define.save_charter),
     Way("GET", "/studies/{study}/{collection}", "read", define.listing),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
@@ -37,6 +38,23 @@ class StoredRelease:
     manifest: Manifest
     salt: bytes
     created_at: datetime.datetime
+    author: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseChanges:
+    """How the cases of one release differ from those of another; every list holds the first ones by slug."""
+
+    added: int
+    removed: int
+    changed: int
+    rests_on_other: int
+    """Cases with the same text over definitions that changed."""
+    first_added: tuple[str, ...]
+    first_removed: tuple[str, ...]
+    first_changed: tuple[tuple[str, Case, Case], ...]
+    """(slug, before, after)."""
 
 
 class Releases:
@@ -202,6 +220,94 @@ class Releases:
         )
         return [to_fact(row) for row in self._connection.execute(query)]
 
+    def slugs(self, release_id: int, *, most: int) -> list[str]:
+        """The slugs of the first cases of a release, in order."""
+        query = (
+            sa.select(definition.c.slug)
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .join(definition, definition.c.id == definition_version.c.definition_id)
+            .where(release_case.c.release_id == release_id)
+            .order_by(release_case.c.ordinal)
+            .limit(most)
+        )
+        return list(self._connection.scalars(query))
+
+    def digests(self, release_id: int) -> dict[str, str]:
+        """Slug -> content digest of every case of a release."""
+        frozen = _members(release_id)
+        return {
+            row.slug: row.digest
+            for row in self._connection.execute(sa.select(frozen.c.slug, frozen.c.digest))
+        }
+
+    def tally(self, release_id: int) -> dict[tuple[str, str], int]:
+        """(split, review state) -> how many cases."""
+        by = (release_case.c.split, release_case.c.status)
+        query = (
+            sa.select(*by, sa.func.count().label("many"))
+            .where(release_case.c.release_id == release_id)
+            .group_by(*by)
+            .order_by(*by)
+        )
+        return {(row.split, row.status): row.many for row in self._connection.execute(query)}
+
+    def count_by(self, release_id: int, *fields: str) -> dict[tuple[str | None, ...], int]:
+        """Values of top-level text fields of the cases -> how many have them."""
+        body = sa.type_coerce(definition_version.c.body, sa.Text)
+        values = [_field(self._connection, body, name).label(f"f{n}") for n, name in enumerate(fields)]
+        query = (
+            sa.select(*values, sa.func.count())
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .where(release_case.c.release_id == release_id)
+            .group_by(*values)
+        )
+        return {tuple(row[:-1]): row[-1] for row in self._connection.execute(query)}
+
+    def compare(self, before: int, after: int, *, most: int) -> CaseChanges:
+        """What became of the cases between two releases, by their digests; no case but the first ``most`` is read."""
+        old, new = _members(before, "old"), _members(after, "new")
+        same = old.c.definition_id == new.c.definition_id
+        joined = sa.select(sa.func.count()).select_from(sa.join(old, new, same))
+        changed = (
+            sa.select(new.c.slug, old.c.version_id.label("a"), new.c.version_id.label("b"))
+            .select_from(sa.join(old, new, same))
+            .where(old.c.digest != new.c.digest)
+            .order_by(new.c.slug)
+            .limit(most)
+        )
+        rows = self._connection.execute(changed).all()
+        bodies = self._bodies([number for row in rows for number in (row.a, row.b)])
+        added, first_added = self._only(new, old, most)
+        removed, first_removed = self._only(old, new, most)
+        return CaseChanges(
+            added=added,
+            removed=removed,
+            changed=self._connection.scalar(joined.where(old.c.digest != new.c.digest)) or 0,
+            rests_on_other=self._connection.scalar(
+                joined.where(old.c.digest == new.c.digest, old.c.closure != new.c.closure)
+            )
+            or 0,
+            first_added=first_added,
+            first_removed=first_removed,
+            first_changed=tuple((row.slug, bodies[row.a], bodies[row.b]) for row in rows),
+        )
+
+    def _only(self, here: sa.Subquery, there: sa.Subquery, most: int) -> tuple[int, tuple[str, ...]]:
+        """How many cases stand in the one and not in the other, and the slugs of the first of them."""
+        missing = here.c.definition_id.not_in(sa.select(there.c.definition_id))
+        count = self._connection.scalar(sa.select(sa.func.count()).select_from(here).where(missing)) or 0
+        first = sa.select(here.c.slug).where(missing).order_by(here.c.slug).limit(most)
+        return count, tuple(self._connection.scalars(first))
+
+    def _bodies(self, versions: list[int]) -> dict[int, Case]:
+        query = sa.select(definition_version.c.id, definition_version.c.body)
+        found: dict[int, Case] = {}
+        for start in range(0, len(versions), CHUNK):
+            part = query.where(definition_version.c.id.in_(versions[start : start + CHUNK]))
+            for row in self._connection.execute(part):
+                found[row.id] = to_value(Case, row.body, what=f"case version {row.id}")
+        return found
+
     def _many(self, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
         batch: list[dict[str, Any]] = []
         for row in rows:
@@ -215,7 +321,33 @@ class Releases:
 
 def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRelease:
     manifest = to_value(Manifest, row.manifest, what=f"the manifest of release {row.version}")
-    return StoredRelease(row.id, row.version, row.digest, manifest, bytes(row.salt), row.created_at)
+    return StoredRelease(
+        row.id, row.version, row.digest, manifest, bytes(row.salt), row.created_at, row.author, row.why
+    )
+
+
+def _members(release_id: int, name: str = "frozen") -> sa.Subquery:
+    """The cases of a release with their digests."""
+    return (
+        sa.select(
+            definition.c.slug,
+            definition_version.c.definition_id,
+            definition_version.c.id.label("version_id"),
+            definition_version.c.digest,
+            release_case.c.closure,
+        )
+        .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+        .join(definition, definition.c.id == definition_version.c.definition_id)
+        .where(release_case.c.release_id == release_id)
+        .subquery(name)
+    )
+
+
+def _field(connection: sa.Connection, body: sa.ColumnElement[str], name: str) -> sa.ColumnElement[Any]:
+    """A top-level text field of a stored content, on every database."""
+    if connection.dialect.name == "postgresql":
+        return sa.cast(body, postgresql.JSONB)[name].astext
+    return sa.func.json_extract(body, f"$.{name}")
 
 
 def _released(row: sa.Row[*tuple[Any, ...]]) -> ReleasedCase:

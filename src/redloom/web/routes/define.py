@@ -13,6 +13,7 @@ from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import defining, proposals
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
+from redloom.services.ordering import count_planned
 from redloom.services.showing import name_study
 from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
 from redloom.services.space import Map, draw
@@ -154,6 +155,10 @@ class MapPage(Page):
     found: Map
     dimensions: tuple[str, ...] = DIMENSIONS
     may_define: bool
+    strength: int
+    """Of the plan that is drawn; 0 for none."""
+    planned: Mapping[tuple[str, str], int]
+    """(row, column) -> planned scenarios that nothing covers yet."""
 
 
 def listing(ask: Ask) -> Answer:
@@ -354,8 +359,15 @@ def scenario_map(ask: Ask) -> Answer:
     """The declared space."""
     rows, columns = ask.query.text("rows", "persona"), ask.query.text("columns", "harm")
     found = draw(ask.workspace, ask.study, rows=rows, columns=columns)
+    strength = _number(ask.query.text("plan"), 0)
+    planned = count_planned(ask.workspace, ask.study, strength, rows=rows, columns=columns)
     return MapPage(
-        heading="Map of scenarios", crumbs=_crumbs(ask), found=found, may_define=ask.person.may("define")
+        heading="Map of scenarios",
+        crumbs=_crumbs(ask),
+        found=found,
+        may_define=ask.person.may("define"),
+        strength=strength,
+        planned=planned,
     )
 
 

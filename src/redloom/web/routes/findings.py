@@ -104,7 +104,7 @@ def add(ask: Ask) -> Answer:
         raise
     except InputError as error:
         return _new(ask, exploration, form.text("at"), given, error.issues)
-    return See(f"{_here(ask)}/{number}", "written")
+    return See(f"{_here(ask)}/{number}", "finding-written")
 
 
 def reproduce(ask: Ask) -> Answer:

@@ -1,0 +1,237 @@
+"""Drafts of test conversations that a model writes; never accepted by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from redloom.design.generation import (
+    PROMPT_VERSION,
+    SYSTEM,
+    generator_digest,
+    prompt,
+    read_turns,
+)
+from redloom.design.orders import scenario_slug, work_order
+from redloom.domain.case import Case, CaseProvenance
+from redloom.domain.interaction import Message
+from redloom.domain.study import Study
+from redloom.domain.target import Target
+from redloom.domain.value import in_language
+from redloom.errors import InputError, Issue, RejectedError, TargetError, unknown
+from redloom.ids import digest
+from redloom.services.loading import load_study
+from redloom.services.ordering import check_new, free_case, missing_rows
+from redloom.services.targets import connected, resolve_target
+from redloom.services.workspace import Workspace
+from redloom.targets.base import Client, Request
+
+MOST_DRAFTS = 20
+MOST_TOKENS = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Something a draft can be written for."""
+
+    key: str
+    """The scenario's slug, or the one it would have."""
+    title: str
+    scenario: str | None
+    """None for a work order, whose scenario is not there yet."""
+    parts: Mapping[str, str]
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """Exactly what would be sent to whom."""
+
+    target: str
+    system: str
+    """``kind:rest`` of the target."""
+    prompt_version: str
+    instruction: str
+    """The system prompt."""
+    wanted: tuple[Wanted, ...]
+    max_tokens: int
+    digest: str
+    """Of all of it, so that nothing else is sent than what was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What became of one request."""
+
+    key: str
+    case: str
+    """The draft that was stored; empty where none was."""
+    turns: tuple[str, ...]
+    problem: str
+
+
+def list_wanted(workspace: Workspace, study: str, *, strength: int = 2) -> list[Wanted]:
+    """Scenarios without a test conversation, then the work orders of what nothing covers yet."""
+    with workspace.begin() as unit:
+        now = load_study(unit, study, cases=False)
+        counts = unit.definitions(study).count_by("case", "scenario")
+        waiting = unit.definitions(study).count_by("case", "cluster")
+    bare = [_of_scenario(now, slug) for slug in now.scenarios if slug not in counts]
+    try:
+        rows: Sequence[Mapping[str, str]] = missing_rows(now, strength)
+    except InputError:  # nothing can be planned yet, and scenarios may still want drafts
+        rows = ()
+    orders = [_of_order(now, row) for row in rows]
+    return [*bare, *(one for one in orders if one.key not in waiting)]
+
+
+def show_requests(
+    workspace: Workspace,
+    study: str,
+    target: str,
+    keys: Iterable[str],
+    *,
+    max_tokens: int = 600,
+    strength: int = 2,
+    base_url: str | None = None,
+) -> Shown:
+    """What :func:`generate` would send; nothing is sent. Raises InputError with every problem."""
+    chosen, issues = list(dict.fromkeys(keys)), list[Issue]()
+    known = {one.key: one for one in list_wanted(workspace, study, strength=strength)}
+    kind = "scenario without a test conversation, or work order,"
+    issues += [Issue(unknown(kind, key, known), path="for") for key in chosen if key not in known]
+    if not 1 <= len(chosen) <= MOST_DRAFTS:
+        issues.append(
+            Issue(f"{len(chosen)} drafts are asked for; expected 1 to {MOST_DRAFTS} at once", path="for")
+        )
+    if not 1 <= max_tokens <= MOST_TOKENS:
+        issues.append(Issue(f"{max_tokens} tokens; expected 1 to {MOST_TOKENS}", path="max_tokens"))
+    found: Target | None = None
+    try:
+        found = _target(workspace, study, target, base_url)
+    except InputError as error:
+        issues += [Issue(one.message, path="with") for one in error.issues]
+    if issues or found is None:
+        raise InputError(issues)
+    wanted = tuple(known[key] for key in chosen)
+    sent = [found.system_digest(), SYSTEM, max_tokens, *([one.key, one.prompt] for one in wanted)]
+    return Shown(
+        target=target,
+        system=found.system,
+        prompt_version=PROMPT_VERSION,
+        instruction=SYSTEM,
+        wanted=wanted,
+        max_tokens=max_tokens,
+        digest=digest(sent),
+    )
+
+
+async def generate(
+    workspace: Workspace,
+    study: str,
+    shown: Shown,
+    *,
+    base_url: str | None = None,
+    on_draft: Callable[[Draft], None] | None = None,
+) -> list[Draft]:
+    """Send what was shown, store every usable answer as a draft at once, and tell what became of each.
+
+    Ends early where the target turns requests away for good.
+    """
+    target = _target(workspace, study, shown.target, base_url)
+    drafts: list[Draft] = []
+    async with connected(workspace, target) as client:
+        for one in shown.wanted:
+            ended = False
+            try:
+                draft = await _draft(workspace, study, client, target, one, shown)
+            except TargetError as error:
+                draft = Draft(key=one.key, case="", turns=(), problem=str(error))
+                ended = isinstance(error, RejectedError)
+            drafts.append(draft)
+            if on_draft is not None:
+                on_draft(draft)
+            if ended:
+                break
+    return drafts
+
+
+async def _draft(
+    workspace: Workspace, study: str, client: Client, target: Target, one: Wanted, shown: Shown
+) -> Draft:
+    request = Request(
+        messages=(Message("user", one.prompt),), system=shown.instruction, max_tokens=shown.max_tokens
+    )
+    reply = await client.reply(request)
+    read = read_turns(reply.text, finish_reason=reply.finish_reason)
+    if read.problem:
+        return Draft(key=one.key, case="", turns=(), problem=read.problem)
+    case = _case(one, target, workspace.who, read.turns, len(reply.text))
+    try:
+        slug = _store(workspace, study, one, case)
+    except InputError as error:
+        return Draft(key=one.key, case="", turns=read.turns, problem=str(error))
+    return Draft(key=one.key, case=slug, turns=read.turns, problem="")
+
+
+def _case(one: Wanted, target: Target, who: str, turns: tuple[str, ...], length: int) -> Case:
+    """For a scenario; for a work order a case that waits for its scenario and keeps the order's parts."""
+    provenance = CaseProvenance(
+        author=who,
+        origin="generated",
+        source=target.system,
+        generator_digest=generator_digest(target.system_digest(), one.prompt),
+    )
+    tags = {"answer_characters": str(length), "prompt_version": PROMPT_VERSION}
+    if one.scenario is not None:
+        return Case(scenario=one.scenario, script=turns, provenance=provenance, tags=tags)
+    parts = {name: one.parts[name] for name in ("context", "persona", "interaction_type")}
+    return Case(
+        cluster=one.key,
+        harm=one.parts["harm"],
+        language=one.parts["language"],
+        script=turns,
+        provenance=provenance,
+        tags={**tags, **parts},
+    )
+
+
+def _store(workspace: Workspace, study: str, one: Wanted, case: Case) -> str:
+    with workspace.begin() as unit:
+        slug = free_case(unit, study, one.key)
+        check_new(load_study(unit, study, cases=False), cases={slug: case})
+        unit.definitions(study).put(
+            "case", [(slug, case)], author=workspace.who, origin="model", why="", at=workspace.now()
+        )
+        what = f"had {case.provenance.source} write the draft {slug}"
+        study_id = unit.study_id(study)
+        unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why="")
+        return slug
+
+
+def _target(workspace: Workspace, study: str, name: str, base_url: str | None) -> Target:
+    with workspace.begin() as unit:
+        return resolve_target(unit, study, name, base_url=base_url)
+
+
+def _of_scenario(now: Study, slug: str) -> Wanted:
+    scenario = now.scenarios[slug]
+    parts = scenario.parts()
+    return Wanted(
+        key=slug,
+        title=in_language(scenario.title, now.head.languages[0]),
+        scenario=slug,
+        parts=parts,
+        prompt=prompt(work_order(now, parts).instruction, scenario.user_goal),
+    )
+
+
+def _of_order(now: Study, row: Mapping[str, str]) -> Wanted:
+    key = scenario_slug(row)
+    return Wanted(
+        key=key,
+        title=f"{now.harms[row['harm']].title}: {now.personas[row['persona']].title}",
+        scenario=None,
+        parts=row,
+        prompt=prompt(work_order(now, row).instruction),
+    )
