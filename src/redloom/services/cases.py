@@ -47,19 +47,13 @@ class CaseLine:
 
 def statuses(stored: Definitions) -> dict[str, CaseStatus]:
     """Slug -> review state of the newest version; a changed case is a draft again."""
-    slugs = {number: slug for slug, number in stored.ids("case").items()}
-    found: dict[str, CaseStatus] = dict.fromkeys(slugs.values(), "draft")
-    for fact in stored.facts("review", subject="case"):
-        found[slugs[fact.definition_id]] = fact.body["status"]
-    return found
+    return cast(dict[str, CaseStatus], stored.lines.statuses())
 
 
 def count_statuses(stored: Definitions) -> dict[str, int]:
     """Review state -> how many cases."""
-    counts = dict.fromkeys(STATUSES, 0)
-    for status in statuses(stored).values():
-        counts[status] += 1
-    return {status: n for status, n in counts.items() if n}
+    counts = stored.lines.count_by("status")
+    return {status: counts[status] for status in STATUSES if status in counts}
 
 
 def list_cases(workspace: Workspace, study: str, *, status: CaseStatus | None = None) -> list[CaseLine]:
