@@ -105,6 +105,26 @@ class CaseLines:
         row = self._connection.execute(query).one_or_none() if slug else None
         return None if row is None else _line(row)
 
+    def waiting(self, after: str, *, back: bool = False) -> Line | None:
+        """The oldest case that nobody has decided on, after (or with ``back`` before) another one; None for none."""
+        place = self.place(after)
+        ends: list[Line] = []
+        for status in ("draft", "in_review"):
+            keys = (case_line.c.at, case_line.c.definition_id)
+            query = sa.select(case_line).where(
+                case_line.c.study_id == self._study, case_line.c.status == status
+            )
+            if place is not None:
+                here = sa.tuple_(*keys)
+                there = sa.tuple_(*(sa.literal(getattr(place, key.name), key.type) for key in keys))
+                query = query.where(here < there if back else here > there)
+            order = [key.desc() if back else key for key in keys]
+            row = self._connection.execute(query.order_by(*order).limit(1)).one_or_none()
+            ends += [] if row is None else [_line(row)]
+        if not ends:
+            return None
+        return (max if back else min)(ends, key=lambda line: (line.at, line.definition_id))
+
     def slugs(self, query: LineQuery) -> list[str]:
         """All that match, in the order they came."""
         found = sa.select(case_line.c.slug).where(*self._wanted(query)).order_by(case_line.c.definition_id)

@@ -13,9 +13,13 @@ from redloom.domain.value import Definition
 from redloom.storage.case_lines import CaseLines
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
 from redloom.storage.tables import definition, definition_version, fact, history
-from redloom.storage.words import Words
+from redloom.storage.words import Words, words_of
 
 CHUNK = 500
+SHARED = 5
+"""Words of a text by which others like it are looked for."""
+SOME = 40
+"""Definitions looked at for each choice of those words."""
 
 _VERSION = sa.select(
     definition.c.id.label("definition_id"),
@@ -76,6 +80,40 @@ class Definitions:
         newest = sa.select(sa.func.max(definition_version.c.id))
         last = self._connection.scalar(entry.order_by(history.c.id.desc()).limit(1))
         return last, self._connection.scalar(newest)
+
+    def sharing(self, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """(slug, content) of cases that share all but one of the longest words of ``text``, each once, some of many."""
+        words = sorted(words_of(text), key=len, reverse=True)[:SHARED]
+        found: dict[str, Mapping[str, Any]] = {}
+        for left_out in words if len(words) > 2 else words[:1]:
+            wanted = " ".join(word for word in words if word != left_out or len(words) < 3)
+            keys = self._words.keys(wanted).limit(SOME).subquery()
+            query = self._joined(sa.select(definition.c.slug, definition_version.c.body), "case")
+            rows = self._connection.execute(query.join(keys, keys.c[0] == definition.c.id))
+            found |= {row.slug: row.body for row in rows}
+        yield from found.items()
+
+    def newest(self, kind: str, slugs: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Slug -> id and content digest of the newest version, of those named that are there."""
+        names = list(slugs)
+        found: dict[str, tuple[int, str]] = {}
+        columns = sa.select(definition.c.slug, definition.c.id, definition_version.c.digest)
+        for start in range(0, len(names), CHUNK):
+            part = self._joined(columns, kind).where(definition.c.slug.in_(names[start : start + CHUNK]))
+            found |= {row.slug: (row.id, row.digest) for row in self._connection.execute(part)}
+        return found
+
+    def ever(self, kind: str, beginning: str) -> set[str]:
+        """Slugs that begin so, of definitions that are or were there."""
+        query = sa.select(definition.c.slug).where(
+            self._of(kind, True), definition.c.slug.startswith(beginning, autoescape=True)
+        )
+        return set(self._connection.scalars(query))
+
+    def facts_of(self, definition_id: int, kind: str) -> list[StoredFact]:
+        """The acts of one kind about any version of one definition, oldest first."""
+        query = sa.select(fact).where(fact.c.definition_id == definition_id, fact.c.kind == kind)
+        return [to_fact(row) for row in self._connection.execute(query.order_by(fact.c.id))]
 
     def digests(self, kind: str) -> dict[str, str]:
         """Slug -> content digest of the newest versions."""
