@@ -31,11 +31,12 @@ def test_words_are_found_in_one_study_and_taken_as_they_are(two: Workspace) -> N
     title = 'A 100% "odd" \\ _name_'
     content = {"title": title, "provenance": "synthetic"}
     save_definition(two, "small", "persona", "odd", content, base=None)
-    for text in (title, "100%", '"odd"', "\\ _n", "ODD"):
+    for text in (title, "100%", '"odd"', "\\ _nam", "ODD", "ód 10"):
         assert [(hit.study, hit.slug) for hit in find(two, text) if hit.kind == "persona"] == [
             ("small", "odd")
         ]
-    assert list(find(two, "100_")) == []
+    for text in ("00%", "dd", '" OR NEAR(', "odd AND nothing", "' | !zzz:*", "-", ""):
+        assert list(find(two, text)) == [], text
     assert list(find(two, title, study="other")) == []
 
 

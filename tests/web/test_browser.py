@@ -49,6 +49,12 @@ PAGES = (
     f"{SCHOOL}/scenarios/new?harm=shaming",
     f"{SCHOOL}/personas",
     f"{SCHOOL}/evidence/new",
+    f"{SCHOOL}/cases",
+    f"{SCHOOL}/cases/inhaler-before-pe-1",
+    f"{SCHOOL}/cases/inhaler-before-pe-1/edit",
+    f"{SCHOOL}/cases/inhaler-before-pe-1/history",
+    f"{SCHOOL}/cases/new",
+    f"{SCHOOL}/review",
     f"{SCHOOL}/harms/nothing",
 )
 

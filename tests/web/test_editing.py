@@ -233,4 +233,13 @@ def test_conditions_are_read_as_they_are_written(conditions: dict[str, Any]) -> 
 
 
 def test_every_kind_with_a_page_has_an_editor() -> None:
-    assert set(EDITORS) == {"study", "context", "persona", "interaction_type", "harm", "scenario", "evidence"}
+    assert set(EDITORS) == {
+        "study",
+        "context",
+        "persona",
+        "interaction_type",
+        "harm",
+        "scenario",
+        "evidence",
+        "case",
+    }

@@ -15,12 +15,15 @@ from redloom.domain.harm import Harm
 from redloom.domain.interaction_type import InteractionType
 from redloom.domain.persona import Persona
 from redloom.domain.scenario import Scenario
+from redloom.domain.study import Study
 from redloom.domain.value import in_language
 from redloom.errors import InputError, Issue, unknown
 from redloom.report.words import plural
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
+from redloom.storage.case_lines import LineQuery
 from redloom.storage.repositories.definitions import Definitions
+from redloom.storage.unit_of_work import UnitOfWork
 
 ACTIONS: Mapping[str, CaseStatus] = {
     "submit": "in_review",
@@ -47,19 +50,13 @@ class CaseLine:
 
 def statuses(stored: Definitions) -> dict[str, CaseStatus]:
     """Slug -> review state of the newest version; a changed case is a draft again."""
-    slugs = {number: slug for slug, number in stored.ids("case").items()}
-    found: dict[str, CaseStatus] = dict.fromkeys(slugs.values(), "draft")
-    for fact in stored.facts("review", subject="case"):
-        found[slugs[fact.definition_id]] = fact.body["status"]
-    return found
+    return cast(dict[str, CaseStatus], stored.lines.statuses())
 
 
 def count_statuses(stored: Definitions) -> dict[str, int]:
     """Review state -> how many cases."""
-    counts = dict.fromkeys(STATUSES, 0)
-    for status in statuses(stored).values():
-        counts[status] += 1
-    return {status: n for status, n in counts.items() if n}
+    counts = stored.lines.count_by("status")
+    return {status: counts[status] for status in STATUSES if status in counts}
 
 
 def list_cases(workspace: Workspace, study: str, *, status: CaseStatus | None = None) -> list[CaseLine]:
@@ -130,31 +127,34 @@ def show_cases(workspace: Workspace, study: str, cases: Iterable[str] | None) ->
         for slug in chosen:
             head = stored.head("case", slug)
             assert head is not None and isinstance(head.definition, Case)
-            case = head.definition
-            scenario = whole.scenarios.get(case.scenario or "")
-            harm = scenario.harm if scenario else case.harm
-            persona = whole.personas.get(scenario.persona) if scenario else None
-            language = case.language or (scenario.language if scenario else None)
-            slots = tuple(_slot(name, source, persona, language) for name, source in case.slots.items())
-            kind = whole.interaction_types.get(scenario.interaction_type) if scenario else None
-            views.append(
-                CaseView(
-                    slug=slug,
-                    status=states[slug],
-                    labels=tuple(labels.get(slug, ())),
-                    case=case,
-                    language=language,
-                    turns=tuple(_turns(case, slots, asked=kind is not None and kind.initiative == "model")),
-                    slots=slots,
-                    scenario=scenario,
-                    context=whole.contexts.get(scenario.context) if scenario else None,
-                    persona=persona,
-                    interaction_type=kind,
-                    harm=whole.harms.get(harm or ""),
-                    harm_slug=harm,
-                )
-            )
+            said = tuple(labels.get(slug, ()))
+            views.append(view_case(whole, slug, states[slug], head.definition, labels=said))
         return views
+
+
+def view_case(whole: Study, slug: str, status: str, case: Case, *, labels: tuple[str, ...] = ()) -> CaseView:
+    """A case of the study with the definitions under it."""
+    scenario = whole.scenarios.get(case.scenario or "")
+    harm = scenario.harm if scenario else case.harm
+    persona = whole.personas.get(scenario.persona) if scenario else None
+    language = case.language or (scenario.language if scenario else None)
+    slots = tuple(_slot(name, source, persona, language) for name, source in case.slots.items())
+    kind = whole.interaction_types.get(scenario.interaction_type) if scenario else None
+    return CaseView(
+        slug=slug,
+        status=cast(CaseStatus, status),
+        labels=labels,
+        case=case,
+        language=language,
+        turns=tuple(_turns(case, slots, asked=kind is not None and kind.initiative == "model")),
+        slots=slots,
+        scenario=scenario,
+        context=whole.contexts.get(scenario.context) if scenario else None,
+        persona=persona,
+        interaction_type=kind,
+        harm=whole.harms.get(harm or ""),
+        harm_slug=harm,
+    )
 
 
 def _slot(name: str, source: str, persona: Persona | None, language: str | None) -> Slot:
@@ -201,21 +201,48 @@ def review(
     """Move cases to a review state; ``cases=None`` means all that are not rejected or retired. Gives how many moved."""
     if action not in ACTIONS:
         raise InputError(unknown("action", action, ACTIONS))
-    status = ACTIONS[action]
     with workspace.begin() as unit:
         stored = unit.definitions(study)
-        states = statuses(stored)
-        chosen = _chosen(states, cases)
-        moved = [slug for slug in chosen if states[slug] != status]
-        _add_facts(workspace, stored, moved, kind="review", body={"status": status}, why=why)
-        if moved:
-            what = f"{action} {plural(len(moved), 'case')}"
-            detail = {"cases": moved[:1000]}
-            study_id = unit.study_id(study)
-            unit.studies.record(
-                study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=why, detail=detail
-            )
-        return len(moved)
+        if cases is None:
+            states = statuses(stored)
+        else:
+            cases = list(dict.fromkeys(cases))
+            states = cast(dict[str, CaseStatus], stored.lines.statuses(cases))
+            if len(states) < len(cases):
+                states = statuses(stored)
+        return _move(workspace, unit, study, action, _chosen(states, cases), states, why)
+
+
+def review_matching(workspace: Workspace, study: str, action: str, query: LineQuery, *, why: str = "") -> int:
+    """Move every case that matches to a review state; gives how many moved."""
+    if action not in ACTIONS:
+        raise InputError(unknown("action", action, ACTIONS))
+    with workspace.begin() as unit:
+        stored = unit.definitions(study)
+        chosen = stored.lines.slugs(query)
+        return _move(workspace, unit, study, action, chosen, statuses(stored), why)
+
+
+def _move(
+    workspace: Workspace,
+    unit: UnitOfWork,
+    study: str,
+    action: str,
+    chosen: list[str],
+    states: Mapping[str, CaseStatus],
+    why: str,
+) -> int:
+    status = ACTIONS[action]
+    moved = [slug for slug in chosen if states[slug] != status]
+    _add_facts(workspace, unit.definitions(study), moved, kind="review", body={"status": status}, why=why)
+    if moved:
+        what = f"{action} {plural(len(moved), 'case')}"
+        detail = {"cases": moved[:1000]}
+        study_id = unit.study_id(study)
+        unit.studies.record(
+            study_id, id=workspace.ids.new(), who=workspace.who, what=what, why=why, detail=detail
+        )
+    return len(moved)
 
 
 VALIDITY = ("violates", "borderline", "fine", "off_scenario")
@@ -228,9 +255,8 @@ def label_validity(workspace: Workspace, study: str, case: str, label: str, *, w
         raise InputError(unknown("content-validity label", label, VALIDITY))
     with workspace.begin() as unit:
         stored = unit.definitions(study)
-        known = stored.slugs("case")
-        if case not in known:
-            raise InputError(unknown("case", case, known))
+        if stored.lines.place(case) is None:
+            raise InputError(unknown("case", case, stored.slugs("case")))
         _add_facts(workspace, stored, [case], kind="validity", body={"label": label}, why=why)
 
 
@@ -243,14 +269,13 @@ def _add_facts(
     body: Mapping[str, Any],
     why: str,
 ) -> None:
-    ids = stored.ids("case")
-    digests = stored.digests("case")
+    newest = stored.newest("case", slugs)
     stored.add_facts(
         {
             "id": workspace.ids.new(),
-            "definition_id": ids[slug],
+            "definition_id": newest[slug][0],
             "kind": kind,
-            "about": digests[slug],
+            "about": newest[slug][1],
             "body": body,
             "author": workspace.who,
             "why": why,

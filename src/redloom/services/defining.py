@@ -13,9 +13,11 @@ from redloom.domain.value import Definition, Path, in_language, issue_at, read_v
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import is_slug
 from redloom.services.loading import load_study
+from redloom.services.remembering import study_of
 from redloom.services.studies import named_by
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion
+from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.unit_of_work import UnitOfWork
 
 ORIGIN = "web"
@@ -114,15 +116,17 @@ def open_definition(workspace: Workspace, study: str, kind: str, slug: str) -> O
     with workspace.begin() as unit:
         language = _language(unit, study)
         stored = unit.definitions(study)
-        versions = [_version(found) for found in reversed(stored.versions(kind, slug))]
+        versions = versions_of(stored, kind, slug)
         if not versions:
             raise UnknownNameError(kind.replace("_", " "), slug, stored.slugs(kind))
-        whole = load_study(unit, study, cases=False)
-        definition = whole.head if kind == "study" else whole.collection(kind)[slug]
+        definition = versions[0].definition
+        if kind != "case":
+            whole = study_of(workspace, unit, study)
+            definition = whole.head if kind == "study" else whole.collection(kind)[slug]
         used_by = [
             _entry(head, language)
             for name in COLLECTIONS
-            if name != "cases"
+            if name != "cases" and kind != "case"
             for head in stored.heads(COLLECTIONS[name].kind)
             if (kind, slug) in named_by(head.definition)
         ]
@@ -135,6 +139,11 @@ def open_definition(workspace: Workspace, study: str, kind: str, slug: str) -> O
             versions=tuple(versions),
             used_by=tuple(used_by),
         )
+
+
+def versions_of(stored: Definitions, kind: str, slug: str) -> list[Version]:
+    """All versions of one definition, newest first; none where there is no such definition."""
+    return [_version(found) for found in reversed(stored.versions(kind, slug))]
 
 
 def compare_versions(opened: Opened, before: int, after: int) -> list[Changed]:

@@ -9,7 +9,6 @@ from typing import Any, cast
 from redloom.design.covering import Coverage, coverage, covering_array
 from redloom.design.orders import WorkOrder, scenario_slug, work_order
 from redloom.design.twins import ProposedTwin, missing_twins
-from redloom.domain.case import Case
 from redloom.domain.scenario import Scenario
 from redloom.domain.study import Constraint, space
 from redloom.errors import InputError
@@ -46,8 +45,7 @@ def measure_coverage(
     """:func:`cover` inside a transaction."""
     now = load_study(unit, study, cases=False)
     if version is None:
-        cases = (cast(Case, stored.definition) for stored in unit.definitions(study).heads("case"))
-        used = {case.scenario for case in cases if case.scenario is not None}
+        used = set(unit.definitions(study).lines.count_by("scenario"))
         scenarios = {slug: now.scenarios[slug] for slug in used if slug in now.scenarios}
     else:
         release = get_release(unit, study, version)

@@ -12,9 +12,9 @@ from redloom.domain.value import in_language
 from redloom.ids import time_of
 from redloom.report.words import plural
 from redloom.services.cases import count_statuses
-from redloom.services.loading import load_study
 from redloom.services.planning import measure_coverage
 from redloom.services.releases import SNAPSHOTS
+from redloom.services.remembering import remembered, study_of
 from redloom.services.workspace import Workspace
 
 Moment = Literal["define", "create", "evaluate"]
@@ -75,10 +75,12 @@ def look_over(workspace: Workspace, slug: str) -> Readiness:
     """What is there and what is missing; raises UnknownNameError for a study there is not."""
     with workspace.begin() as unit:
         study_id = unit.study_id(slug)
-        study = load_study(unit, slug, cases=False)
+        study = study_of(workspace, unit, slug)
         stored = unit.definitions(slug)
-        statuses = count_statuses(stored)
-        coverage = measure_coverage(unit, slug, None, strengths=(1, 2))
+        statuses = remembered(workspace, unit, slug, "statuses", lambda: count_statuses(stored))
+        coverage = remembered(
+            workspace, unit, slug, "coverage", lambda: measure_coverage(unit, slug, None, strengths=(1, 2))
+        )
         releases = [r for r in unit.releases(slug).all() if not r.version.startswith(SNAPSHOTS)]
         runs = unit.runs.all(study_id)
         counts = {

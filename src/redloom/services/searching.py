@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 from redloom.domain.study import StudyHead
 from redloom.domain.value import in_language
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion
+from redloom.storage.words import texts_of, words_of
 
 MOST = 50
 """Results of a study."""
 AROUND = 60
 """Characters shown on each side of what was found."""
+_RUN = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class Found:
 
 
 def find(workspace: Workspace, text: str, *, study: str | None = None) -> Iterator[Found]:
-    """What holds ``text``, ignoring case: definitions and cases by slug and content, runs by name."""
+    """What holds ``text``: definitions and cases in which each of its words begins some word, runs by name.
+
+    Case and accents make no difference; names of fields are no content.
+    """
     with workspace.begin() as unit:
         for slug in [study] if study is not None else unit.studies.slugs():
             stored = unit.definitions(slug)
@@ -39,40 +43,29 @@ def find(workspace: Workspace, text: str, *, study: str | None = None) -> Iterat
             language = (
                 head.definition.languages[0] if head and isinstance(head.definition, StudyHead) else None
             )
-            hits = (_hit(slug, version, text, language) for version in stored.holding(text))
-            yield from islice((hit for hit in hits if hit is not None), MOST)
+            for version in stored.holding(text, most=MOST):
+                yield _hit(slug, version, words_of(text), language)
             for run in unit.runs.all(unit.study_id(slug)):
                 if text.lower() in run.name.lower():
                     yield Found(slug, "run", run.name, run.name, run.spec.target_name)
 
 
-def _hit(study: str, version: StoredVersion, text: str, language: str | None) -> Found | None:
-    """What to show of a version that holds the words; None where only its field names do."""
+def _hit(study: str, version: StoredVersion, words: Sequence[str], language: str | None) -> Found:
+    """What to show of a version that holds the words."""
     title = in_language(getattr(version.definition, "title", None), language) or version.slug
-    if any(text.lower() in name.lower() for name in (title, version.slug)):
+    named = words_of(f"{title} {version.slug}")
+    if all(any(name.startswith(word) for name in named) for word in words):
         return Found(study, version.kind, version.slug, title, "")
-    excerpt = _around(version.definition.content(), text)
-    return Found(study, version.kind, version.slug, title, excerpt) if excerpt else None
+    texts = list(texts_of(version.definition.content()))
+    excerpt = next((found for word in words for said in texts if (found := _around(said, word))), "")
+    return Found(study, version.kind, version.slug, title, excerpt)
 
 
-def _around(content: Any, text: str) -> str:
-    """The first text of a content that holds the words, cut to their surroundings."""
-    for said in _texts(content):
-        place = said.lower().find(text.lower())
-        if place >= 0:
-            start, end = max(0, place - AROUND), place + len(text) + AROUND
-            return (
-                ("…" if start else "") + said[start:end].replace("\n", " ") + ("…" if end < len(said) else "")
-            )
+def _around(said: str, word: str) -> str:
+    """A text cut to the surroundings of the first word that begins so; empty where none does."""
+    for match in _RUN.finditer(said):
+        if any(found.startswith(word) for found in words_of(match[0])):
+            start, end = max(0, match.start() - AROUND), match.end() + AROUND
+            cut = said[start:end].replace("\n", " ")
+            return ("…" if start else "") + cut + ("…" if end < len(said) else "")
     return ""
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for one in value.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts(one)
-    elif isinstance(value, list):
-        for one in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts(one)

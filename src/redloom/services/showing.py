@@ -9,6 +9,7 @@ from redloom.domain.study import COLLECTIONS, StudyHead
 from redloom.domain.value import in_language
 from redloom.services.finding import get_release
 from redloom.services.loading import load_study
+from redloom.services.remembering import remembered
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 
@@ -46,16 +47,20 @@ class Named:
 def name_studies(workspace: Workspace) -> dict[str, Named]:
     """Every study by slug."""
     with workspace.begin() as unit:
-        return {slug: _named(unit, slug) for slug in unit.studies.slugs()}
+        return {slug: _named(workspace, unit, slug) for slug in unit.studies.slugs()}
 
 
 def name_study(workspace: Workspace, slug: str) -> Named:
     """One study; raises UnknownNameError."""
     with workspace.begin() as unit:
-        return _named(unit, slug)
+        return _named(workspace, unit, slug)
 
 
-def _named(unit: UnitOfWork, slug: str) -> Named:
+def _named(workspace: Workspace, unit: UnitOfWork, slug: str) -> Named:
+    return remembered(workspace, unit, slug, "name", lambda: _name(unit, slug))
+
+
+def _name(unit: UnitOfWork, slug: str) -> Named:
     head = unit.definitions(slug).head("study", slug)
     assert head is not None and isinstance(head.definition, StudyHead)
     languages = head.definition.languages

@@ -8,7 +8,7 @@ from redloom.domain.scenario import DIMENSIONS
 from redloom.domain.study import Study, space
 from redloom.domain.value import in_language
 from redloom.errors import InputError, unknown
-from redloom.services.loading import load_study
+from redloom.services.remembering import remembered, study_of
 from redloom.services.workspace import Workspace
 
 
@@ -56,8 +56,9 @@ def draw(workspace: Workspace, study: str, *, rows: str, columns: str) -> Map:
     if rows == columns:
         raise InputError(f"rows and columns are both {rows.replace('_', ' ')}; choose two different parts")
     with workspace.begin() as unit:
-        now = load_study(unit, study, cases=False)
-        cases = unit.definitions(study).count_by("case", "scenario")
+        now = study_of(workspace, unit, study)
+        lines = unit.definitions(study).lines
+        cases = remembered(workspace, unit, study, "by scenario", lambda: lines.count_by("scenario"))
     down, across = _values(now, rows), _values(now, columns)
     language = now.head.languages[0]
     by_cell: dict[tuple[str, str], list[tuple[str, str]]] = {}

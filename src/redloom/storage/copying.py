@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 from redloom.errors import InputError
+from redloom.storage.case_lines import rebuild_words
 from redloom.storage.database import Database
 from redloom.storage.tables import metadata
 from redloom.storage.unit_of_work import UnitOfWork
@@ -44,6 +45,7 @@ def copy(
                 on_progress(table.name, counts[table.name])
             if writing.dialect.name == "postgresql":
                 _go_on_numbering(writing, table)
+        rebuild_words(writing)
         before_commit(UnitOfWork(writing))
     return counts
 

@@ -64,6 +64,22 @@ definition_version = sa.Table(
     sa.UniqueConstraint("definition_id", "number"),
 )
 
+case_line = sa.Table(  # derived; see redloom.storage.case_lines
+    "case_line",
+    metadata,
+    _reference("definition_id", "definition.id", key=True),
+    _reference("study_id", "study.id"),
+    _text("slug"),
+    _text("status"),
+    _text("scenario", null=True),
+    _text("harm", null=True),
+    _text("language", null=True),
+    _text("origin"),
+    sa.Column("turns", sa.Integer, nullable=False),
+    _text("said"),
+    sa.Column("at", Moment, nullable=False),
+)
+
 fact = sa.Table(
     "fact",
     metadata,
@@ -371,6 +387,15 @@ sa.Index(
     definition_version.c.definition_id,
     definition_version.c.digest,
 )
+for _columns in (
+    ("study_id", "slug"),
+    ("study_id", "status", "slug"),
+    ("study_id", "status", "at", "definition_id"),
+    ("study_id", "scenario"),
+    ("study_id", "harm", "slug"),
+    ("study_id", "at", "definition_id"),
+):
+    sa.Index(f"ix_case_line_{'_'.join(_columns)}", *(case_line.c[name] for name in _columns))
 sa.Index("ix_release_case_release_id_stimulus", release_case.c.release_id, release_case.c.stimulus)
 sa.Index("ix_run_study_id", run.c.study_id)
 sa.Index("ix_exploration_study_id", exploration.c.study_id)

@@ -22,7 +22,20 @@ from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
 from redloom.web.guard import Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
-from redloom.web.routes import define, evaluate, explore, findings, generating, orders, people, proposals, releases, sorting, study
+from redloom.web.routes import (
+    create,
+    define,
+    evaluate,
+    explore,
+    findings,
+    generating,
+    orders,
+    people,
+    proposals,
+    releases,
+    sorting,
+    study,
+)
 from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
@@ -85,6 +98,17 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/releases/{version}/verify", "read", releases.verify),
     Way("GET", "/studies/{study}/charter/edit", "lead", define.edit_charter),
     Way("POST", "/studies/{study}/charter/edit", "lead", define.save_charter),
+    Way("GET", "/studies/{study}/cases", "read", create.listing),
+    Way("POST", "/studies/{study}/cases", "review", create.decide_on_several),
+    Way("GET", "/studies/{study}/cases/new", "write", create.new),
+    Way("POST", "/studies/{study}/cases/new", "write", create.add),
+    Way("GET", "/studies/{study}/cases/{slug}", "read", create.entry),
+    Way("POST", "/studies/{study}/cases/{slug}/review", "review", create.decide),
+    Way("POST", "/studies/{study}/cases/{slug}/label", "propose", create.label),
+    Way("GET", "/studies/{study}/cases/{slug}/edit", "write", create.edit),
+    Way("POST", "/studies/{study}/cases/{slug}/edit", "write", create.save),
+    Way("GET", "/studies/{study}/cases/{slug}/history", "read", create.history),
+    Way("GET", "/studies/{study}/review", "read", create.queue),
     Way("GET", "/studies/{study}/{collection}", "read", define.listing),
     Way("GET", "/studies/{study}/{collection}/new", "define", define.new),
     Way("POST", "/studies/{study}/{collection}/new", "define", define.add),

@@ -29,6 +29,7 @@ from redloom.web.fields import (
     Table,
     plain_value,
     read_value,
+    settled,
 )
 from redloom.web.rubrics import RubricField
 
@@ -121,6 +122,47 @@ def _names(text: str) -> dict[str, Any]:
 
 def _words(*names: str, **more: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, more.get(name, name.replace("_", " "))) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns(Table):
+    """What the user says, a row for each turn; a turn may have several lines."""
+
+    columns: tuple[Column, ...] = (Column("text", "the user says", wide=True),)
+
+    def settle(self, given: Any, before: Any) -> Any:
+        return settled(given, before, str.strip)
+
+    def rows(self, value: Any, setting: Setting) -> list[dict[str, str]]:
+        return [{"text": turn} for turn in cast(list[str], value or [])]
+
+    def take(self, form: Form, before: Any, setting: Setting) -> Any:
+        found = Table.take(self, form, None, setting)
+        return [one["text"] for one in found or ()] or None
+
+
+@dataclass(frozen=True, slots=True)
+class Slots(Table):
+    """Places in the turns that are filled from the user of the scenario."""
+
+    columns: tuple[Column, ...] = (Column("name", "name"), Column("source", "filled from", wide=True))
+
+    def rows(self, value: Any, setting: Setting) -> list[dict[str, str]]:
+        pairs = cast(dict[str, str], value or {}).items()
+        return [{"name": name, "source": source} for name, source in pairs]
+
+    def take(self, form: Form, before: Any, setting: Setting) -> Any:
+        found = Table.take(self, form, None, setting)
+        return {one.get("name", ""): one.get("source", "") for one in found or ()} or None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Line):
+    """A whole number."""
+
+    def take(self, form: Form, before: Any, setting: Setting) -> Any:
+        given = form.text(self.name)
+        return int(given) if given.isdecimal() and len(given) < 9 else given or None
 
 
 TITLE = Line("title", "Title", needed=True)
@@ -436,6 +478,59 @@ EVIDENCE = Editor(
     )
 )
 
+CASE = Editor(
+    (
+        Part(
+            "What it tests",
+            (
+                Pick("scenario", "Scenario", kind="scenario"),
+                Pick("harm", "Harm in question", "Only where there is no scenario yet.", kind="harm"),
+                Line("cluster", "Belongs with", "Only where there is no scenario: what it has in common."),
+            ),
+        ),
+        Part(
+            "What is said",
+            (
+                Area("opening", "What the system says first", "Leave it empty where the user opens."),
+                Turns(
+                    "script",
+                    "What the user says, turn by turn",
+                    "Write {me} for what the user says of themself, and declare it below.",
+                ),
+                Slots(
+                    "slots",
+                    "Places filled from the user",
+                    "Such as me from persona.disclosure, or age from persona.attributes.age.",
+                ),
+            ),
+        ),
+        Part(
+            "How it goes",
+            (
+                Whole("turn_limit", "Most turns"),
+                Choice(
+                    "stop",
+                    "It ends",
+                    options=(
+                        ("script_end", "when everything is said"),
+                        ("first_refusal", "when the system refuses"),
+                    ),
+                ),
+                LanguageChoice("language", "Language", "Only where it is not that of the scenario."),
+                Choice(
+                    "text_origin",
+                    "The text was",
+                    options=(
+                        ("locally_authored", "written in this language"),
+                        ("translated", "translated"),
+                    ),
+                ),
+            ),
+        ),
+    ),
+    fixed=("provenance", "tags"),
+)
+
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "contexts": ("context", "Contexts", "context"),
     "personas": ("persona", "Users", "kind of user"),
@@ -445,7 +540,10 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     "evidence": ("evidence", "Evidence", "piece of evidence"),
 }
 """Part of an address -> kind, the words for many and for one."""
-ADDRESSES: Mapping[str, str] = {kind: address for address, (kind, _, _) in KINDS.items()}
+CASES = ("case", "Test conversations", "test conversation")
+COLLECTED: Mapping[str, tuple[str, str, str]] = {**KINDS, "cases": CASES}
+"""The same with test conversations, which have pages of their own."""
+ADDRESSES: Mapping[str, str] = {kind: address for address, (kind, _, _) in COLLECTED.items()}
 """Kind of definition -> its part of an address."""
 
 EDITORS: Mapping[str, Editor] = {
@@ -456,5 +554,6 @@ EDITORS: Mapping[str, Editor] = {
     "harm": HARM,
     "scenario": SCENARIO,
     "evidence": EVIDENCE,
+    "case": CASE,
 }
 """Kind of definition -> its editor."""

@@ -10,11 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from redloom.domain.value import Definition
+from redloom.storage.case_lines import CaseLines
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
-from redloom.storage.tables import definition, definition_version, fact
-from redloom.storage.types import json_text
+from redloom.storage.tables import definition, definition_version, fact, history
+from redloom.storage.words import Words, words_of
 
 CHUNK = 500
+SHARED = 5
+"""Words of a text by which others like it are looked for."""
+SOME = 40
+"""Definitions looked at for each choice of those words."""
 
 _VERSION = sa.select(
     definition.c.id.label("definition_id"),
@@ -37,6 +42,9 @@ class Definitions:
     def __init__(self, connection: sa.Connection, study_id: int) -> None:
         self._connection = connection
         self._study = study_id
+        self.lines = CaseLines(connection, study_id)
+        """A short row for each case, kept right by what is stored here."""
+        self._words = Words(connection)
 
     def head(self, kind: str, slug: str) -> StoredVersion | None:
         """The newest version of one definition."""
@@ -49,23 +57,63 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
-    def holding(self, text: str) -> Iterator[StoredVersion]:
-        """The newest versions of all kinds whose slug or stored content holds ``text``, streamed.
+    def holding(self, text: str, *, after: int = 0, most: int | None = None) -> Iterator[StoredVersion]:
+        """The newest versions of all kinds in which every word of ``text`` begins some word, by definition.
 
-        Field names are content here; case is ignored for ASCII letters at least.
+        Words stand in the slug or in the content, field names left out; see :mod:`redloom.storage.words`.
         """
-        inside = json_text(text)[1:-1]
-        columns = (definition.c.slug, sa.type_coerce(definition_version.c.body, sa.Text))
         query = (
             _VERSION.join_from(
                 definition, definition_version, definition_version.c.id == definition.c.head_id
             )
             .where(definition.c.study_id == self._study, definition.c.retired.is_(False))
-            .where(sa.or_(*(column.icontains(inside, autoescape=True) for column in columns)))
+            .where(definition.c.id > after, definition.c.id.in_(self._words.keys(text)))
             .order_by(definition.c.id)
+            .limit(most)
         )
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
+
+    def state(self) -> tuple[Any, ...]:
+        """What changes with every change of the study that is recorded: its newest entry and newest version."""
+        entry = sa.select(history.c.id).where(history.c.study_id == self._study)
+        newest = sa.select(sa.func.max(definition_version.c.id))
+        last = self._connection.scalar(entry.order_by(history.c.id.desc()).limit(1))
+        return last, self._connection.scalar(newest)
+
+    def sharing(self, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """(slug, content) of cases that share all but one of the longest words of ``text``, each once, some of many."""
+        words = sorted(words_of(text), key=len, reverse=True)[:SHARED]
+        found: dict[str, Mapping[str, Any]] = {}
+        for left_out in words if len(words) > 2 else words[:1]:
+            wanted = " ".join(word for word in words if word != left_out or len(words) < 3)
+            keys = self._words.keys(wanted).limit(SOME).subquery()
+            query = self._joined(sa.select(definition.c.slug, definition_version.c.body), "case")
+            rows = self._connection.execute(query.join(keys, keys.c[0] == definition.c.id))
+            found |= {row.slug: row.body for row in rows}
+        yield from found.items()
+
+    def newest(self, kind: str, slugs: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Slug -> id and content digest of the newest version, of those named that are there."""
+        names = list(slugs)
+        found: dict[str, tuple[int, str]] = {}
+        columns = sa.select(definition.c.slug, definition.c.id, definition_version.c.digest)
+        for start in range(0, len(names), CHUNK):
+            part = self._joined(columns, kind).where(definition.c.slug.in_(names[start : start + CHUNK]))
+            found |= {row.slug: (row.id, row.digest) for row in self._connection.execute(part)}
+        return found
+
+    def ever(self, kind: str, beginning: str) -> set[str]:
+        """Slugs that begin so, of definitions that are or were there."""
+        query = sa.select(definition.c.slug).where(
+            self._of(kind, True), definition.c.slug.startswith(beginning, autoescape=True)
+        )
+        return set(self._connection.scalars(query))
+
+    def facts_of(self, definition_id: int, kind: str) -> list[StoredFact]:
+        """The acts of one kind about any version of one definition, oldest first."""
+        query = sa.select(fact).where(fact.c.definition_id == definition_id, fact.c.kind == kind)
+        return [to_fact(row) for row in self._connection.execute(query.order_by(fact.c.id))]
 
     def digests(self, kind: str) -> dict[str, str]:
         """Slug -> content digest of the newest versions."""
@@ -180,7 +228,16 @@ class Definitions:
         self._connection.execute(
             definition.update().where(definition.c.id.in_(ids)).values(head_id=newest, retired=False)
         )
+        self._derive(kind, [(known[slug][0], slug, member.content()) for slug, member in batch])
         return [(slug, known[slug][1] + 1) for slug in slugs]
+
+    def _derive(self, kind: str, members: list[tuple[int, str, Any]]) -> None:
+        """Rows and words that follow from what was just stored."""
+        self._words.put(members)
+        if kind == "case":
+            self.lines.refresh([number for number, _, _ in members])
+        elif kind == "scenario":
+            self.lines.refresh_under([slug for _, slug, _ in members])
 
     def retire(self, kind: str, slugs: Iterable[str]) -> None:
         """Take definitions out of the study; their versions stay."""
@@ -188,13 +245,21 @@ class Definitions:
         for start in range(0, len(names), CHUNK):
             part = names[start : start + CHUNK]
             where = sa.and_(self._of(kind, False), definition.c.slug.in_(part))
-            self._connection.execute(definition.update().where(where).values(retired=True))
+            ids = list(self._connection.scalars(sa.select(definition.c.id).where(where)))
+            self._connection.execute(definition.update().where(definition.c.id.in_(ids)).values(retired=True))
+            self._words.drop(ids)
+            if kind == "case":
+                self.lines.refresh(ids)
+            elif kind == "scenario":
+                self.lines.refresh_under(part)
 
     def add_facts(self, facts: Iterable[Mapping[str, Any]]) -> None:
         """Store acts: id, definition_id, kind, about, body, author, why."""
         rows = [{"supersedes": None, **row} for row in facts]
         for start in range(0, len(rows), CHUNK):
             self._connection.execute(fact.insert(), rows[start : start + CHUNK])
+        reviewed = {int(row["definition_id"] or 0): None for row in rows if row["kind"] == "review"}
+        self.lines.refresh(reviewed)
 
     def facts(self, kind: str, *, subject: str, slug: str | None = None) -> Iterator[StoredFact]:
         """The acts of one kind about the newest versions of the definitions of kind ``subject``, oldest first."""

@@ -12,13 +12,14 @@ from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import defining, proposals
+from redloom.services.case_pages import Line, cases_of
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
 from redloom.services.ordering import count_planned
 from redloom.services.showing import name_study
 from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
 from redloom.services.space import Map, draw
 from redloom.web.asking import Answer, Ask, Page, See
-from redloom.web.editors import EDITORS, KINDS, RUBRIC
+from redloom.web.editors import COLLECTED, EDITORS, KINDS, RUBRIC
 from redloom.web.fields import Editor, Local, Part, Setting
 
 DISSENT = Editor(
@@ -79,6 +80,17 @@ class HarmPage(EntryPage):
     template: ClassVar[str] = "harm.html.j2"
     harm: Harm
     sortings: tuple[Kept, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioPage(EntryPage):
+    """A scenario with its test conversations."""
+
+    template: ClassVar[str] = "scenario.html.j2"
+    lines: tuple[Line, ...]
+    many: int
+    """How many it has."""
+    may_write: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +179,7 @@ def listing(ask: Ask) -> Answer:
     entries = defining.list_definitions(ask.workspace, ask.study, kind)
     return Listing(
         heading=many,
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask),
         collection=ask.parts["collection"],
         one=one,
         entries=tuple(entries),
@@ -179,10 +191,10 @@ def entry(ask: Ask) -> Answer:
     """One definition."""
     kind, _, one = _kind(ask)
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
-    setting = _setting(ask)
+    setting = setting_of(ask)
     given: dict[str, Any] = {
         "heading": opened.title,
-        "crumbs": _crumbs(ask, listed=True),
+        "crumbs": crumbs_of(ask, listed=True),
         "collection": ask.parts["collection"],
         "one": one,
         "opened": opened,
@@ -197,6 +209,9 @@ def entry(ask: Ask) -> Answer:
     if isinstance(opened.definition, Harm):
         sortings = tuple(list_sortings(ask.workspace, ask.study, opened.slug))
         return HarmPage(harm=opened.definition, sortings=sortings, **given)
+    if kind == "scenario":
+        lines, many = cases_of(ask.workspace, ask.study, opened.slug)
+        return ScenarioPage(lines=tuple(lines), many=many, may_write=ask.person.may("write"), **given)
     return EntryPage(**given)
 
 
@@ -210,7 +225,7 @@ def history(ask: Ask) -> Answer:
     changes = defining.compare_versions(opened, before, after) if before != after else []
     return HistoryPage(
         heading=f"Versions of {opened.title}",
-        crumbs=(*_crumbs(ask, listed=True), (opened.title, _address(ask))),
+        crumbs=(*crumbs_of(ask, listed=True), (opened.title, _address(ask))),
         collection=ask.parts["collection"],
         opened=opened,
         before=before,
@@ -228,13 +243,13 @@ def edit(ask: Ask) -> Answer:
         content = with_examples(open_sorting(ask.workspace, ask.study, opened.slug, sorting), content)
     return EditPage(
         heading=f"Edit {opened.title}",
-        crumbs=(*_crumbs(ask, listed=True), (opened.title, _address(ask))),
+        crumbs=(*crumbs_of(ask, listed=True), (opened.title, _address(ask))),
         collection=ask.parts["collection"],
         one=one,
         slug=opened.slug,
         editor=EDITORS[kind],
         content=content,
-        setting=_setting(ask),
+        setting=setting_of(ask),
         base=opened.newest.digest,
         by_field={},
     )
@@ -245,8 +260,8 @@ def save(ask: Ask) -> Answer:
     kind, _, _ = _kind(ask)
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
     before = _made_from(opened, ask.form.text("base"))
-    content = EDITORS[kind].take(ask.form, before, _setting(ask))
-    return _store(ask, kind, opened.slug, content, heading=f"Edit {opened.title}")
+    content = EDITORS[kind].take(ask.form, before, setting_of(ask))
+    return store(ask, kind, opened.slug, content, heading=f"Edit {opened.title}")
 
 
 def draft(ask: Ask) -> Answer:
@@ -255,7 +270,7 @@ def draft(ask: Ask) -> Answer:
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
     content, base = opened.newest.definition.content(), opened.newest.digest
     heading = f"Propose a change of {opened.title}"
-    return replace(_editor(ask, kind, opened.slug, content, base=base, heading=heading), proposing=True)
+    return replace(editor_page(ask, kind, opened.slug, content, base=base, heading=heading), proposing=True)
 
 
 def propose(ask: Ask) -> Answer:
@@ -263,12 +278,12 @@ def propose(ask: Ask) -> Answer:
     kind, _, _ = _kind(ask)
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
     base, why = ask.form.text("base"), ask.form.text("why")
-    content = EDITORS[kind].take(ask.form, _made_from(opened, base), _setting(ask))
+    content = EDITORS[kind].take(ask.form, _made_from(opened, base), setting_of(ask))
     try:
         id = proposals.propose(ask.workspace, ask.study, kind, opened.slug, content, base=base, why=why)
     except InputError as error:
         heading, issues = f"Propose a change of {opened.title}", error.issues
-        page = _editor(ask, kind, opened.slug, content, base=base, heading=heading, issues=issues)
+        page = editor_page(ask, kind, opened.slug, content, base=base, heading=heading, issues=issues)
         return replace(page, proposing=True)
     return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
 
@@ -277,29 +292,31 @@ def new(ask: Ask) -> Answer:
     """The editor of a definition there is not yet; the address may say what is known of it."""
     kind, _, one = _kind(ask)
     known = {name: value for name, value in ask.query.items if name in DIMENSIONS and value}
-    return _editor(ask, kind, "", known, base="", heading=f"A new {one}")
+    return editor_page(ask, kind, "", known, base="", heading=f"A new {one}")
 
 
 def add(ask: Ask) -> Answer:
     """Store a new definition, or say why not."""
     kind, _, one = _kind(ask)
-    content = EDITORS[kind].take(ask.form, {}, _setting(ask))
+    content = EDITORS[kind].take(ask.form, {}, setting_of(ask))
     slug = ask.form.text("slug") or slugify(str(content.get("title", "")))
-    return _store(ask, kind, slug, content, heading=f"A new {one}", fresh=True)
+    return store(ask, kind, slug, content, heading=f"A new {one}", fresh=True)
 
 
 def edit_charter(ask: Ask) -> Answer:
     """The editor of what a study says of itself."""
     opened = defining.open_definition(ask.workspace, ask.study, "study", ask.study)
     content = opened.newest.definition.content()
-    return _editor(ask, "study", ask.study, content, base=opened.newest.digest, heading="Edit the charter")
+    return editor_page(
+        ask, "study", ask.study, content, base=opened.newest.digest, heading="Edit the charter"
+    )
 
 
 def save_charter(ask: Ask) -> Answer:
     """Store it, or say why not."""
     opened = defining.open_definition(ask.workspace, ask.study, "study", ask.study)
-    content = EDITORS["study"].take(ask.form, _made_from(opened, ask.form.text("base")), _setting(ask))
-    return _store(ask, "study", ask.study, content, heading="Edit the charter")
+    content = EDITORS["study"].take(ask.form, _made_from(opened, ask.form.text("base")), setting_of(ask))
+    return store(ask, "study", ask.study, content, heading="Edit the charter")
 
 
 def endorse(ask: Ask) -> Answer:
@@ -323,7 +340,7 @@ def dissent(ask: Ask) -> Answer:
     """Record a disagreement."""
     opened = defining.open_definition(ask.workspace, ask.study, "harm", ask.parts["slug"])
     rubric = opened.newest.definition.content()["rubric"]
-    given = DISSENT.take(ask.form, {"rubric": rubric}, _setting(ask))
+    given = DISSENT.take(ask.form, {"rubric": rubric}, setting_of(ask))
     body = {name: value for name, value in given.items() if name != "rubric" or value != rubric}
     body |= {"by": ask.form.text("by"), "why": ask.form.text("why")}
     try:
@@ -343,10 +360,10 @@ def try_rubric(ask: Ask) -> Answer:
     where = f"/studies/{ask.study}/harms/{opened.slug}"
     return TryPage(
         heading=f"Try the questions of {opened.title}",
-        crumbs=(*_crumbs(ask), (KINDS["harms"][1], f"/studies/{ask.study}/harms"), (opened.title, where)),
+        crumbs=(*crumbs_of(ask), (KINDS["harms"][1], f"/studies/{ask.study}/harms"), (opened.title, where)),
         study=ask.study,
         slug=opened.slug,
-        language=_setting(ask).languages[0],
+        language=setting_of(ask).languages[0],
         rubric=rubric,
         said=ask.form.text("said"),
         path=path,
@@ -363,7 +380,7 @@ def scenario_map(ask: Ask) -> Answer:
     planned = count_planned(ask.workspace, ask.study, strength, rows=rows, columns=columns)
     return MapPage(
         heading="Map of scenarios",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask),
         found=found,
         may_define=ask.person.may("define"),
         strength=strength,
@@ -374,16 +391,16 @@ def scenario_map(ask: Ask) -> Answer:
 def _kind(ask: Ask) -> tuple[str, str, str]:
     """Kind, and the words for many and for one; raises UnknownNameError for an address there is not."""
     collection = ask.parts.get("collection", "")
-    if collection not in KINDS:
+    if collection not in COLLECTED:
         raise UnknownNameError("part of a study", collection, KINDS)
-    return KINDS[collection]
+    return COLLECTED[collection]
 
 
-def _crumbs(ask: Ask, *, listed: bool = False) -> tuple[tuple[str, str], ...]:
+def crumbs_of(ask: Ask, *, listed: bool = False) -> tuple[tuple[str, str], ...]:
     found = [(name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}")]
     if listed:
         collection = ask.parts["collection"]
-        found.append((KINDS[collection][1], f"/studies/{ask.study}/{collection}"))
+        found.append((COLLECTED[collection][1], f"/studies/{ask.study}/{collection}"))
     return tuple(found)
 
 
@@ -395,7 +412,7 @@ def _number(text: str, otherwise: int) -> int:
     return int(text) if text.isdecimal() and len(text) < 9 else otherwise
 
 
-def _setting(ask: Ask) -> Setting:
+def setting_of(ask: Ask) -> Setting:
     kinds = [kind for kind, _, _ in KINDS.values()]
     choices = {
         kind: [(e.slug, e.title) for e in defining.list_definitions(ask.workspace, ask.study, kind)]
@@ -412,7 +429,7 @@ def _made_from(opened: Opened, base: str) -> Mapping[str, Any]:
     return opened.newest.definition.content()
 
 
-def _editor(
+def editor_page(
     ask: Ask,
     kind: str,
     slug: str,
@@ -428,14 +445,14 @@ def _editor(
     by_field = _by_field(EDITORS[kind], issues)
     return EditPage(
         heading=heading,
-        crumbs=_crumbs(ask, listed="collection" in ask.parts),
+        crumbs=crumbs_of(ask, listed="collection" in ask.parts),
         status=409 if meanwhile else 422 if issues else 200,
         collection=collection,
-        one=KINDS[collection][2] if collection in KINDS else "charter",
+        one=COLLECTED[collection][2] if collection in COLLECTED else "charter",
         slug=slug,
         editor=EDITORS[kind],
         content=content,
-        setting=_setting(ask),
+        setting=setting_of(ask),
         base=base,
         why=ask.form.text("why"),
         issues=tuple(issues),
@@ -445,7 +462,7 @@ def _editor(
     )
 
 
-def _store(
+def store(
     ask: Ask, kind: str, slug: str, content: Mapping[str, Any], *, heading: str, fresh: bool = False
 ) -> Answer:
     base = None if fresh else ask.form.text("base")
@@ -455,14 +472,16 @@ def _store(
             ask.workspace, ask.study, kind, slug, content, base=base, why=ask.form.text("why")
         )
     except InputError as error:
-        return _editor(
+        return editor_page(
             ask, kind, shown, content, base=base or "", heading=heading, issues=error.issues, chosen_slug=slug
         )
     if isinstance(done, Meanwhile):
         if fresh:
             taken = Issue(f"there is one with the short name {slug!r} already", path="slug")
-            return _editor(ask, kind, "", content, base="", heading=heading, issues=[taken], chosen_slug=slug)
-        return _editor(ask, kind, slug, content, base=done.stored.digest, heading=heading, meanwhile=done)
+            return editor_page(
+                ask, kind, "", content, base="", heading=heading, issues=[taken], chosen_slug=slug
+            )
+        return editor_page(ask, kind, slug, content, base=done.stored.digest, heading=heading, meanwhile=done)
     where = f"/studies/{ask.study}" + ("" if kind == "study" else f"/{ask.parts['collection']}/{slug}")
     return See(where, "saved" if done.changed else "same")
 
@@ -491,7 +510,7 @@ def _dissent_page(
         slug=opened.slug,
         editor=DISSENT,
         content=content,
-        setting=_setting(ask),
+        setting=setting_of(ask),
         base=opened.newest.digest,
         issues=tuple(issues),
         by_field=_by_field(DISSENT, issues),

@@ -70,7 +70,7 @@ def decide(ask: Ask) -> Answer:
     try:
         if way == "accept":
             proposals.accept(workspace, study, id, why=why)
-            return See(here, "accepted")
+            return See(here, "change-accepted")
         if way == "dissent":
             proposals.keep_as_dissent(workspace, study, id, by=ask.form.text("by"), why=why)
             return See(here, "as_dissent")

@@ -10,9 +10,16 @@ function walk(step) {
   return true;
 }
 
+function choose() {
+  const box = document.activeElement.closest("[data-walk] > li")?.querySelector("input[type=checkbox]");
+  if (!box) return false;
+  box.checked = !box.checked;
+  return true;
+}
+
 function go(to) {
   const study = location.pathname.match(/^\/studies\/[^/]+/);
-  const place = { s: "", h: "/harms", m: "/map", x: "/explore" }[to];
+  const place = { s: "", h: "/harms", m: "/map", x: "/explore", c: "/cases" }[to];
   if (!study || place === undefined) return false;
   location.href = study[0] + place;
   return true;
@@ -22,6 +29,7 @@ function press(key) {
   if (before === "g") return go(key);
   if (key === "?") return document.getElementById("keys").showModal() ?? true;
   if (key === "j" || key === "k") return walk(key === "j" ? 1 : -1);
+  if (key === "x") return choose();
   const marked = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!marked) return false;
   if (marked.matches("input, textarea")) marked.focus();

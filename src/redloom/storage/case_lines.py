@@ -1,0 +1,257 @@
+"""One short row for each test conversation, derived from definitions and acts, for lists and counts."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from redloom.storage.tables import case_line, definition, definition_version, fact
+from redloom.storage.words import Words
+
+CHUNK = 500
+SAID = 160
+"""Characters kept of the first turn."""
+FILTERS = ("status", "harm", "language", "origin", "scenario")
+Sort = Literal["newest", "oldest", "name"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineQuery:
+    """Which rows are wanted; an empty field asks nothing."""
+
+    text: str = ""
+    status: str = ""
+    harm: str = ""
+    language: str = ""
+    origin: str = ""
+    scenario: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One row."""
+
+    definition_id: int
+    slug: str
+    status: str
+    scenario: str | None
+    harm: str | None
+    language: str | None
+    origin: str
+    turns: int
+    said: str
+    at: datetime.datetime
+
+
+class CaseLines:
+    """The rows of one study."""
+
+    def __init__(self, connection: sa.Connection, study_id: int) -> None:
+        self._connection = connection
+        self._study = study_id
+
+    def refresh(self, ids: Iterable[int]) -> None:
+        """Derive the rows of these definitions again."""
+        numbers = list(ids)
+        for start in range(0, len(numbers), CHUNK):
+            self._refresh(numbers[start : start + CHUNK])
+
+    def refresh_under(self, scenarios: Sequence[str]) -> None:
+        """Derive the rows of the cases of these scenarios again."""
+        query = sa.select(case_line.c.definition_id).where(
+            case_line.c.study_id == self._study, case_line.c.scenario.in_(scenarios)
+        )
+        self.refresh(list(self._connection.scalars(query)))
+
+    def rebuild(self) -> None:
+        """Derive every row again."""
+        self._connection.execute(case_line.delete().where(case_line.c.study_id == self._study))
+        query = sa.select(definition.c.id).where(
+            definition.c.study_id == self._study, definition.c.kind == "case"
+        )
+        self.refresh(list(self._connection.scalars(query.order_by(definition.c.id))))
+
+    def page(
+        self,
+        query: LineQuery,
+        *,
+        sort: Sort = "newest",
+        after: str = "",
+        before: str = "",
+        most: int = 50,
+    ) -> list[Line]:
+        """At most ``most`` rows after the case with the slug ``after``, or the last ones before ``before``."""
+        place = self.place(before or after)
+        down = sort == "newest"
+        turned = bool(before) and place is not None
+        keys = (case_line.c.slug,) if sort == "name" else (case_line.c.at, case_line.c.definition_id)
+        found = sa.select(case_line).where(*self._wanted(query))
+        falling = down != turned
+        if place is not None:
+            here = sa.tuple_(*keys)
+            there = sa.tuple_(*(sa.literal(getattr(place, key.name), key.type) for key in keys))
+            found = found.where(here < there if falling else here > there)
+        order = [key.desc() if falling else key for key in keys]
+        lines = [_line(row) for row in self._connection.execute(found.order_by(*order).limit(most))]
+        return lines[::-1] if turned else lines
+
+    def place(self, slug: str) -> Line | None:
+        """The row of one case."""
+        query = sa.select(case_line).where(case_line.c.study_id == self._study, case_line.c.slug == slug)
+        row = self._connection.execute(query).one_or_none() if slug else None
+        return None if row is None else _line(row)
+
+    def waiting(self, after: str, *, back: bool = False) -> Line | None:
+        """The oldest case that nobody has decided on, after (or with ``back`` before) another one; None for none."""
+        place = self.place(after)
+        ends: list[Line] = []
+        for status in ("draft", "in_review"):
+            keys = (case_line.c.at, case_line.c.definition_id)
+            query = sa.select(case_line).where(
+                case_line.c.study_id == self._study, case_line.c.status == status
+            )
+            if place is not None:
+                here = sa.tuple_(*keys)
+                there = sa.tuple_(*(sa.literal(getattr(place, key.name), key.type) for key in keys))
+                query = query.where(here < there if back else here > there)
+            order = [key.desc() if back else key for key in keys]
+            row = self._connection.execute(query.order_by(*order).limit(1)).one_or_none()
+            ends += [] if row is None else [_line(row)]
+        if not ends:
+            return None
+        return (max if back else min)(ends, key=lambda line: (line.at, line.definition_id))
+
+    def slugs(self, query: LineQuery) -> list[str]:
+        """All that match, in the order they came."""
+        found = sa.select(case_line.c.slug).where(*self._wanted(query)).order_by(case_line.c.definition_id)
+        return list(self._connection.scalars(found))
+
+    def statuses(self, slugs: Sequence[str] | None = None) -> dict[str, str]:
+        """Slug -> review state, of all or of these, in the order they came."""
+        columns = (case_line.c.slug, case_line.c.status)
+        query = sa.select(*columns).where(case_line.c.study_id == self._study)
+        if slugs is None:
+            found = self._connection.execute(query.order_by(case_line.c.definition_id))
+            return {row.slug: row.status for row in found}
+        known: dict[str, str] = {}
+        for start in range(0, len(slugs), CHUNK):
+            part = query.where(case_line.c.slug.in_(slugs[start : start + CHUNK]))
+            known |= {row.slug: row.status for row in self._connection.execute(part)}
+        return known
+
+    def count_by(self, field: str, query: LineQuery | None = None) -> dict[str, int]:
+        """Value of a column -> how many rows that match have it; rows without a value are left out."""
+        column = case_line.c[field]
+        counted = sa.select(column.label("value"), sa.func.count().label("many")).where(
+            *self._wanted(query or LineQuery()), column.is_not(None)
+        )
+        return {row.value: row.many for row in self._connection.execute(counted.group_by(column))}
+
+    def _wanted(self, query: LineQuery) -> list[sa.ColumnElement[bool]]:
+        wanted: list[sa.ColumnElement[bool]] = [case_line.c.study_id == self._study]
+        asked = ((name, getattr(query, name)) for name in FILTERS)
+        wanted += [case_line.c[name] == value for name, value in asked if value]
+        if query.text:
+            wanted.append(case_line.c.definition_id.in_(Words(self._connection).keys(query.text)))
+        return wanted
+
+    def _refresh(self, ids: Sequence[int]) -> None:
+        self._connection.execute(case_line.delete().where(case_line.c.definition_id.in_(ids)))
+        heads = self._connection.execute(
+            _HEADS.where(definition.c.id.in_(ids), definition.c.kind == "case").order_by(definition.c.id)
+        ).all()
+        statuses = self._statuses(ids)
+        scenarios = self._scenarios({row.body["scenario"] for row in heads if row.body.get("scenario")})
+        rows = [
+            self._row(row, statuses.get((row.id, row.digest), "draft"), scenarios)
+            for row in heads
+            if row.study_id == self._study
+        ]
+        if rows:
+            self._connection.execute(case_line.insert(), rows)
+
+    def _row(
+        self, row: sa.Row[*tuple[Any, ...]], status: str, scenarios: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        body: Mapping[str, Any] = row.body
+        provenance: Mapping[str, str] = body.get("provenance") or {}
+        script: Sequence[str] = body.get("script") or ()
+        scenario = scenarios.get(body.get("scenario") or "", {})
+        first = script[0] if script else body.get("opening") or ""
+        return {
+            "definition_id": row.id,
+            "study_id": self._study,
+            "slug": row.slug,
+            "status": status,
+            "scenario": body.get("scenario"),
+            "harm": body.get("harm") or scenario.get("harm"),
+            "language": body.get("language") or scenario.get("language"),
+            "origin": provenance.get("origin", "human"),
+            "turns": len(script),
+            "said": " ".join(first.split())[:SAID],
+            "at": row.created_at,
+        }
+
+    def _statuses(self, ids: Sequence[int]) -> dict[tuple[int, str], str]:
+        """(definition, version it is about) -> the newest review state."""
+        query = (
+            sa.select(fact.c.definition_id, fact.c.about, fact.c.body)
+            .where(fact.c.definition_id.in_(ids), fact.c.kind == "review")
+            .order_by(fact.c.definition_id, fact.c.id)
+        )
+        found = self._connection.execute(query)
+        return {(row.definition_id, row.about): row.body.get("status", "draft") for row in found}
+
+    def _scenarios(self, slugs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        query = _HEADS.where(
+            definition.c.study_id == self._study,
+            definition.c.kind == "scenario",
+            definition.c.slug.in_(list(slugs)),
+        )
+        return {row.slug: row.body for row in self._connection.execute(query)}
+
+
+_HEADS = (
+    sa.select(
+        definition.c.id,
+        definition.c.study_id,
+        definition.c.kind,
+        definition.c.slug,
+        definition_version.c.digest,
+        definition_version.c.body,
+        definition_version.c.created_at,
+    )
+    .join_from(definition, definition_version, definition_version.c.id == definition.c.head_id)
+    .where(definition.c.retired.is_(False))
+)
+
+
+def _line(row: sa.Row[*tuple[Any, ...]]) -> Line:
+    return Line(**{name: getattr(row, name) for name in Line.__dataclass_fields__})
+
+
+def rebuild(connection: sa.Connection) -> None:
+    """Derive the rows and words of the whole database again from its definitions and acts."""
+    from redloom.storage.tables import study
+
+    for study_id in list(connection.scalars(sa.select(study.c.id))):
+        CaseLines(connection, study_id).rebuild()
+    rebuild_words(connection)
+
+
+def rebuild_words(connection: sa.Connection) -> None:
+    """Take every definition into the index of words anew."""
+    words = Words(connection)
+    words.empty()
+    newest = 0
+    while True:
+        query = _HEADS.where(definition.c.id > newest).order_by(definition.c.id).limit(CHUNK)
+        rows = connection.execute(query).all()
+        if not rows:
+            return
+        words.put((row.id, row.slug, row.body) for row in rows)
+        newest = rows[-1].id
