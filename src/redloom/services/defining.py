@@ -15,6 +15,7 @@ from redloom.ids import is_slug
 from redloom.services.loading import load_study
 from redloom.services.remembering import study_of
 from redloom.services.studies import named_by
+from redloom.services.taxonomies import crosswalk_issues
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion
 from redloom.storage.repositories.definitions import Definitions
@@ -285,10 +286,14 @@ def check_in_study(study: Study, kind: str, slug: str, definition: Definition) -
         changed = study.model_copy(update={name: {**getattr(study, name), slug: definition}})
     own: Path = () if kind == "study" else (KINDS[kind], slug)
     new = [(path, message) for path, message in problems(changed) if (path, message) not in known]
-    if new:
-        raise InputError(
-            issue_at(path[len(own) :] if path[: len(own)] == own else path, message) for path, message in new
-        )
+    issues = [
+        issue_at(path[len(own) :] if path[: len(own)] == own else path, message) for path, message in new
+    ]
+    if kind == "harm":
+        before = study.harms.get(slug)
+        issues += crosswalk_issues(definition.content(), before.content() if before else {})
+    if issues:
+        raise InputError(issues)
 
 
 def _differences(before: Definition, after: Definition) -> Iterable[Changed]:

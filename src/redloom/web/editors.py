@@ -387,10 +387,11 @@ HARM = Editor(
                 Table(
                     "crosswalk",
                     "In public taxonomies",
+                    "The codes of some are offered and checked; any other can be named too.",
                     columns=(
-                        Column("taxonomy", "taxonomy"),
-                        Column("version", "version"),
-                        Column("code", "code"),
+                        Column("taxonomy", "taxonomy", offers="taxonomies"),
+                        Column("version", "version", offers="taxonomy-versions"),
+                        Column("code", "code", offers="taxonomy-codes"),
                         Column(
                             "relation",
                             "relation",

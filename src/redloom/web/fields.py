@@ -165,6 +165,8 @@ class Column:
     local: bool = False
     """A text in every language of the study."""
     options: tuple[tuple[str, str], ...] = ()
+    offers: str = ""
+    """The list of proposals that an input has; anything else can stand there too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from redloom.domain.value import LocalText, in_language
 from redloom.services.sorting import SAID_WORDS
+from redloom.services.taxonomies import taxonomies, title_in_taxonomy, used_taxonomies
 from redloom.web.asking import Page, Person
 from redloom.web.editors import ADDRESSES, KINDS, write_conditions
 from redloom.web.fields import as_languages, languages_of, look_up
@@ -94,6 +95,9 @@ def environment() -> Environment:
         "addresses": ADDRESSES,
         "kinds": KINDS,
         "verdicts": SAID_WORDS,
+        "taxonomies": taxonomies,
+        "title_in_taxonomy": title_in_taxonomy,
+        "used_taxonomies": used_taxonomies,
     }
     made.globals.update(names)
     filters: Mapping[str, Any] = {
