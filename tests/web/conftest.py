@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +22,7 @@ from redloom.services.workspace import Workspace, open_workspace
 from redloom.settings import Settings
 from redloom.web.app import House, create_app
 from web.browsing import ORIGIN, Visitor
+from web.chromium import CHROMIUM, FLAGS
 
 
 @pytest.fixture
@@ -51,3 +58,37 @@ def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
     apply(workspace, example("school_health") / "study.yaml")
     house = House(workspace=workspace, origins=frozenset({ORIGIN}), talks=talks)
     return Visitor(create_app(house))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running workbench with the example study."""
+    folder = tmp_path_factory.mktemp("serving")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{folder / 'redloom.db'}", "serve"]
+    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(url, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
+        urllib.request.urlopen(sent, timeout=30).close()
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield found
+        found.close()

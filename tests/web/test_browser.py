@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
+from web.chromium import NEEDED, faults, opened
+
 SCHOOL = "/studies/school-health"
 PAGES = (
     "/",
@@ -30,6 +22,8 @@ PAGES = (
     f"{SCHOOL}/map",
     f"{SCHOOL}/people",
     f"{SCHOOL}/runs",
+    f"{SCHOOL}/explore",
+    f"{SCHOOL}/findings",
     f"{SCHOOL}/map?plan=2",
     f"{SCHOOL}/orders?strength=2",
     f"{SCHOOL}/orders/generate",
@@ -58,51 +52,7 @@ PAGES = (
     f"{SCHOOL}/harms/nothing",
 )
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine: apt-get install chromium"),
-    pytest.mark.filterwarnings("default"),
-]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running workbench with the example study."""
-    folder = tmp_path_factory.mktemp("serving")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{folder / 'redloom.db'}", "serve"]
-    process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(url, timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
-        urllib.request.urlopen(sent, timeout=30).close()
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield found
-        found.close()
-
-
-def opened(browser: Any, server: str, **options: Any) -> Any:
-    context = browser.new_context(base_url=server, **options)
-    page = context.new_page()
-    page.said = []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    return page
+pytestmark = NEEDED
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -110,20 +60,12 @@ def opened(browser: Any, server: str, **options: Any) -> Any:
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     browser: Any, server: str, scheme: str, width: int
 ) -> None:
-    from axe_playwright_python.sync_playwright import Axe
-
     page = opened(
         browser, server, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
     for path in PAGES:
         page.goto(path)
-        found = [
-            (one["id"], one["impact"], [node["html"][:120] for node in one["nodes"][:3]])
-            for one in Axe().run(page).response["violations"]
-        ]
-        assert found == [], path
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, path
+        assert faults(page) == [], path
 
 
 def test_no_page_says_anything_to_the_console(browser: Any, server: str) -> None:
