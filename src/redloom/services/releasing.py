@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -237,8 +238,8 @@ def _day(text: str, issues: list[Issue]) -> datetime.date | None:
 
 
 def _reason(issue: Issue) -> Reason:
-    """Without what the command line would do about it."""
-    told = issue.message.partition("; ")[0]
+    """In the words of the screen, without what the command line would do about it."""
+    told = re.sub(r"^(\d+) case(s?) ", r"\1 test conversation\2 ", issue.message.partition("; ")[0])
     if issue.path.startswith("harms."):
         slug = issue.path.removeprefix("harms.")
         return Reason(f"The harm {slug} {told}", f"harms/{slug}")

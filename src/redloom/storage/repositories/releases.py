@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -234,11 +235,7 @@ class Releases:
 
     def digests(self, release_id: int) -> dict[str, str]:
         """Slug -> content digest of every case of a release."""
-        frozen = _members(release_id)
-        return {
-            row.slug: row.digest
-            for row in self._connection.execute(sa.select(frozen.c.slug, frozen.c.digest))
-        }
+        return {one.slug: one.digest for one in self._members(release_id)}
 
     def tally(self, release_id: int) -> dict[tuple[str, str], int]:
         """(split, review state) -> how many cases."""
@@ -264,40 +261,52 @@ class Releases:
         return {tuple(row[:-1]): row[-1] for row in self._connection.execute(query)}
 
     def compare(self, before: int, after: int, *, most: int) -> CaseChanges:
-        """What became of the cases between two releases, by their digests; no case but the first ``most`` is read."""
-        old, new = _members(before, "old"), _members(after, "new")
-        same = old.c.definition_id == new.c.definition_id
-        joined = sa.select(sa.func.count()).select_from(sa.join(old, new, same))
-        changed = (
-            sa.select(new.c.slug, old.c.version_id.label("a"), new.c.version_id.label("b"))
-            .select_from(sa.join(old, new, same))
-            .where(old.c.digest != new.c.digest)
-            .order_by(new.c.slug)
-            .limit(most)
-        )
-        rows = self._connection.execute(changed).all()
-        bodies = self._bodies([number for row in rows for number in (row.a, row.b)])
-        added, first_added = self._only(new, old, most)
-        removed, first_removed = self._only(old, new, most)
+        """What became of the cases between two releases, by their digests; no case but the first ``most`` is read.
+
+        Both are streamed side by side, since releases hold their cases by slug.
+        """
+        counts: Counter[str] = Counter()
+        added, removed = list[str](), list[str]()
+        changed: list[tuple[str, int, int]] = []
+        for slug, old, new in _side_by_side(self._members(before), self._members(after)):
+            if old is None or new is None:
+                counts["added" if old is None else "removed"] += 1
+                first = added if old is None else removed
+                if len(first) < most:
+                    first.append(slug)
+            elif old.digest != new.digest:
+                counts["changed"] += 1
+                if len(changed) < most:
+                    changed.append((slug, old.version_id, new.version_id))
+            else:
+                counts["rests_on_other"] += old.closure != new.closure
+        bodies = self._bodies([number for _, a, b in changed for number in (a, b)])
         return CaseChanges(
-            added=added,
-            removed=removed,
-            changed=self._connection.scalar(joined.where(old.c.digest != new.c.digest)) or 0,
-            rests_on_other=self._connection.scalar(
-                joined.where(old.c.digest == new.c.digest, old.c.closure != new.c.closure)
-            )
-            or 0,
-            first_added=first_added,
-            first_removed=first_removed,
-            first_changed=tuple((row.slug, bodies[row.a], bodies[row.b]) for row in rows),
+            added=counts["added"],
+            removed=counts["removed"],
+            changed=counts["changed"],
+            rests_on_other=counts["rests_on_other"],
+            first_added=tuple(added),
+            first_removed=tuple(removed),
+            first_changed=tuple((slug, bodies[a], bodies[b]) for slug, a, b in changed),
         )
 
-    def _only(self, here: sa.Subquery, there: sa.Subquery, most: int) -> tuple[int, tuple[str, ...]]:
-        """How many cases stand in the one and not in the other, and the slugs of the first of them."""
-        missing = here.c.definition_id.not_in(sa.select(there.c.definition_id))
-        count = self._connection.scalar(sa.select(sa.func.count()).select_from(here).where(missing)) or 0
-        first = sa.select(here.c.slug).where(missing).order_by(here.c.slug).limit(most)
-        return count, tuple(self._connection.scalars(first))
+    def _members(self, release_id: int) -> Iterator[_Member]:
+        """The cases of a release with their digests, by slug, streamed."""
+        query = (
+            sa.select(
+                definition.c.slug,
+                definition_version.c.id,
+                definition_version.c.digest,
+                release_case.c.closure,
+            )
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .join(definition, definition.c.id == definition_version.c.definition_id)
+            .where(release_case.c.release_id == release_id)
+            .order_by(release_case.c.ordinal)
+        )
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield _Member(*row)
 
     def _bodies(self, versions: list[int]) -> dict[int, Case]:
         query = sa.select(definition_version.c.id, definition_version.c.body)
@@ -326,21 +335,30 @@ def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRelease:
     )
 
 
-def _members(release_id: int, name: str = "frozen") -> sa.Subquery:
-    """The cases of a release with their digests."""
-    return (
-        sa.select(
-            definition.c.slug,
-            definition_version.c.definition_id,
-            definition_version.c.id.label("version_id"),
-            definition_version.c.digest,
-            release_case.c.closure,
-        )
-        .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
-        .join(definition, definition.c.id == definition_version.c.definition_id)
-        .where(release_case.c.release_id == release_id)
-        .subquery(name)
-    )
+@dataclass(frozen=True, slots=True)
+class _Member:
+    slug: str
+    version_id: int
+    digest: str
+    closure: str
+
+
+def _side_by_side(
+    before: Iterator[_Member], after: Iterator[_Member]
+) -> Iterator[tuple[str, _Member | None, _Member | None]]:
+    """Slug by slug what stands in each of two streams that are both in the order of slugs."""
+    old, new = next(before, None), next(after, None)
+    while old is not None or new is not None:
+        if new is None or (old is not None and old.slug < new.slug):
+            assert old is not None
+            yield old.slug, old, None
+            old = next(before, None)
+        elif old is None or new.slug < old.slug:
+            yield new.slug, None, new
+            new = next(after, None)
+        else:
+            yield old.slug, old, new
+            old, new = next(before, None), next(after, None)
 
 
 def _field(connection: sa.Connection, body: sa.ColumnElement[str], name: str) -> sa.ColumnElement[Any]:
