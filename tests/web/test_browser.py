@@ -44,6 +44,8 @@ PAGES = (
     f"{SCHOOL}/scenarios/new?harm=shaming",
     f"{SCHOOL}/personas",
     f"{SCHOOL}/evidence/new",
+    f"{SCHOOL}/evidence/import",
+    f"{SCHOOL}/evidence/caught",
     f"{SCHOOL}/harms/nothing",
 )
 

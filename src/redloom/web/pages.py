@@ -31,6 +31,7 @@ SAID: Mapping[str, str] = {
     "accepted": "The change is accepted and is the newest version.",
     "declined": "The change is declined.",
     "as_dissent": "The change is kept as dissent.",
+    "brought_in": "The evidence is there.",
     "begun": "The example study is there.",
     "joined": "Welcome. What you do here stands under your name.",
     "left": "You have left.",

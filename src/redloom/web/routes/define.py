@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
@@ -13,6 +13,7 @@ from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import defining, proposals
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
+from redloom.services.evidence import mark_personal, tell_personal
 from redloom.services.showing import name_study
 from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
 from redloom.services.space import Map, draw
@@ -113,6 +114,10 @@ class EditPage(Page):
     """Field -> what is wrong there."""
     meanwhile: Meanwhile | None = None
     chosen_slug: str = ""
+    personal: Mapping[str, Sequence[tuple[str, str]]] = field(
+        default_factory=dict[str, Sequence[tuple[str, str]]]
+    )
+    """Field -> its text in pieces, each with what it looks like, where something looks personal."""
     proposing: bool = False
     """Nothing is changed until somebody who may define accepts it."""
 
@@ -259,12 +264,15 @@ def propose(ask: Ask) -> Answer:
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
     base, why = ask.form.text("base"), ask.form.text("why")
     content = EDITORS[kind].take(ask.form, _made_from(opened, base), _setting(ask))
+    personal = _personal(ask, kind, content)
     try:
+        if personal:
+            raise InputError(tell_personal(personal))
         id = proposals.propose(ask.workspace, ask.study, kind, opened.slug, content, base=base, why=why)
     except InputError as error:
         heading, issues = f"Propose a change of {opened.title}", error.issues
         page = _editor(ask, kind, opened.slug, content, base=base, heading=heading, issues=issues)
-        return replace(page, proposing=True)
+        return replace(page, proposing=True, personal=personal)
     return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
 
 
@@ -438,6 +446,12 @@ def _store(
 ) -> Answer:
     base = None if fresh else ask.form.text("base")
     shown = "" if fresh else slug
+    if personal := _personal(ask, kind, content):
+        issues = tell_personal(personal)
+        page = _editor(
+            ask, kind, shown, content, base=base or "", heading=heading, issues=issues, chosen_slug=slug
+        )
+        return replace(page, personal=personal)
     try:
         done = defining.save_definition(
             ask.workspace, ask.study, kind, slug, content, base=base, why=ask.form.text("why")
@@ -453,6 +467,11 @@ def _store(
         return _editor(ask, kind, slug, content, base=done.stored.digest, heading=heading, meanwhile=done)
     where = f"/studies/{ask.study}" + ("" if kind == "study" else f"/{ask.parts['collection']}/{slug}")
     return See(where, "saved" if done.changed else "same")
+
+
+def _personal(ask: Ask, kind: str, content: Mapping[str, Any]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """What looks personal in a piece of evidence, unless it was said that it may stay."""
+    return {} if kind != "evidence" or "stay" in ask.form else mark_personal(content)
 
 
 def _by_field(editor: Editor, issues: Sequence[Issue]) -> dict[str, str]:
