@@ -49,6 +49,8 @@ PAGES = (
     f"{SCHOOL}/cases/inhaler-before-pe-1/history",
     f"{SCHOOL}/cases/new",
     f"{SCHOOL}/review",
+    f"{SCHOOL}/evidence/import",
+    f"{SCHOOL}/evidence/caught",
     f"{SCHOOL}/harms/nothing",
 )
 

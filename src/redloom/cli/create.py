@@ -361,7 +361,7 @@ def verify(study: Annotated[str, typer.Argument(help="STUDY@VERSION.")], as_json
 
 
 def import_file(
-    format: Annotated[str, typer.Argument(help="csv, jsonl, conversations or auto.")],
+    format: Annotated[str, typer.Argument(help="csv, jsonl, conversations, evidence or auto.")],
     file: Path,
     study: Annotated[str, typer.Option("--study", help="The study to import into.")],
     map: Annotated[
@@ -372,6 +372,9 @@ def import_file(
     system: Annotated[
         str, typer.Option("--system", help="What answered in these conversations, for people.")
     ] = "",
+    personal: Annotated[
+        bool, typer.Option("--personal", help="What looks personal in evidence may stay.")
+    ] = False,
     why: Why = "",
     as_json: AsJson = False,
 ) -> None:
@@ -383,14 +386,21 @@ def import_file(
     conversations: a JSONL file with one whole conversation a line becomes a run that is judged and rated, and whose
     shares are of this file. Fields: messages, id, harm, scenario, cluster, language, tag:NAME.
 
+    evidence: a CSV file with the columns title, type, date, source, text, harms, scenarios; harms and scenarios are
+    separated by ';' or '/'.
+
     Example: redloom import csv xstest_prompts.csv --study safety --map text=prompt --map slug=id --map tag:label=label
     """
     from redloom.datasets.tabular import SEPARATORS, detect
     from redloom.errors import InputError, Issue, unknown
     from redloom.services.cases import import_cases
 
-    if format not in ("csv", "jsonl", "auto", "conversations"):
-        raise InputError(unknown("format", format, ("csv", "jsonl", "auto", "conversations")))
+    formats = ("csv", "jsonl", "auto", "conversations", "evidence")
+    if format not in formats:
+        raise InputError(unknown("format", format, formats))
+    if format == "evidence":
+        _import_evidence(file, study, why, as_json, personal=personal)
+        return
     pairs = [part for text in map or [] for part in text.split(",")]
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
@@ -411,6 +421,18 @@ def import_file(
     else:
         new = plural(done.cases, "new case")
         print(f"{done.study}: {new}, {done.changed} changed, {done.unchanged} unchanged")
+
+
+def _import_evidence(file: Path, study: str, why: str, as_json: bool, *, personal: bool) -> None:
+    from redloom.services.evidence import import_evidence_file
+
+    with workspace() as found:
+        done = import_evidence_file(found, study, file, personal=personal, why=why)
+    if as_json:
+        print_json(done)
+    else:
+        new = plural(done.new, "new piece of evidence", "new pieces of evidence")
+        print(f"{done.study}: {new}, {done.unchanged} unchanged")
 
 
 def _import_conversations(

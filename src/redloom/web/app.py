@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
@@ -20,12 +21,13 @@ from redloom.services.showing import name_studies
 from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace
 from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
-from redloom.web.guard import Guard, TooMuchError
+from redloom.web.guard import MOST_SENT, Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
 from redloom.web.routes import (
     create,
     define,
     evaluate,
+    evidence,
     explore,
     findings,
     generating,
@@ -118,6 +120,9 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/{collection}/{slug}/history", "read", define.history),
     Way("GET", "/studies/{study}/{collection}/{slug}/propose", "propose", define.draft),
     Way("POST", "/studies/{study}/{collection}/{slug}/propose", "propose", define.propose),
+    Way("GET", "/studies/{study}/evidence/caught", "read", evidence.caught),
+    Way("GET", "/studies/{study}/evidence/import", "define", evidence.table),
+    Way("POST", "/studies/{study}/evidence/import", "define", evidence.bring_in),
     Way("GET", "/studies/{study}/proposals", "read", proposals.listing),
     Way("GET", "/studies/{study}/proposals/{id}", "read", proposals.proposal),
     Way("POST", "/studies/{study}/proposals/{id}", "define", proposals.decide),
@@ -186,11 +191,16 @@ def _endpoint(way: Way, house: House) -> Any:
     async def endpoint(request: Request) -> Response:
         form = Form()
         if way.method == "POST":
-            sent = await request.form()
-            form = Form(tuple((name, value) for name, value in sent.multi_items() if isinstance(value, str)))
+            async with request.form(max_part_size=MOST_SENT) as sent:
+                form = Form(tuple([(name, await _text(value)) for name, value in sent.multi_items()]))
         return await run_in_threadpool(_respond, _ask(house, request, form), way, house)
 
     return endpoint
+
+
+async def _text(value: str | UploadFile) -> str:
+    """A field, or the text of a file; what is not UTF-8 in it becomes the sign for that."""
+    return value if isinstance(value, str) else (await value.read()).decode("utf-8-sig", errors="replace")
 
 
 def _ask(house: House, request: Request, form: Form) -> Ask:

@@ -42,6 +42,7 @@ SAID: Mapping[str, str] = {
     "reopened": "Open again, as a draft.",
     "unmoved": "Nothing was changed: nothing was chosen, or it was so already.",
     "labelled": "Your label is recorded.",
+    "brought_in": "The evidence is there.",
     "begun": "The example study is there.",
     "explored": "The exploration has begun. Say something, as this user would.",
     "marked": "Your mark is kept.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
@@ -14,6 +14,7 @@ from redloom.ids import slugify
 from redloom.services import defining, proposals
 from redloom.services.case_pages import Line, cases_of
 from redloom.services.defining import Changed, Entry, Meanwhile, Opened
+from redloom.services.evidence import mark_personal, tell_personal
 from redloom.services.ordering import count_planned
 from redloom.services.showing import name_study
 from redloom.services.sorting import Kept, list_sortings, open_sorting, with_examples, write_why
@@ -126,6 +127,10 @@ class EditPage(Page):
     """Field -> what is wrong there."""
     meanwhile: Meanwhile | None = None
     chosen_slug: str = ""
+    personal: Mapping[str, Sequence[tuple[str, str]]] = field(
+        default_factory=dict[str, Sequence[tuple[str, str]]]
+    )
+    """Field -> its text in pieces, each with what it looks like, where something looks personal."""
     proposing: bool = False
     """Nothing is changed until somebody who may define accepts it."""
 
@@ -279,12 +284,15 @@ def propose(ask: Ask) -> Answer:
     opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
     base, why = ask.form.text("base"), ask.form.text("why")
     content = EDITORS[kind].take(ask.form, _made_from(opened, base), setting_of(ask))
+    personal = _personal(ask, kind, content)
     try:
+        if personal:
+            raise InputError(tell_personal(personal))
         id = proposals.propose(ask.workspace, ask.study, kind, opened.slug, content, base=base, why=why)
     except InputError as error:
         heading, issues = f"Propose a change of {opened.title}", error.issues
         page = editor_page(ask, kind, opened.slug, content, base=base, heading=heading, issues=issues)
-        return replace(page, proposing=True)
+        return replace(page, proposing=True, personal=personal)
     return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
 
 
@@ -467,6 +475,12 @@ def store(
 ) -> Answer:
     base = None if fresh else ask.form.text("base")
     shown = "" if fresh else slug
+    if personal := _personal(ask, kind, content):
+        issues = tell_personal(personal)
+        page = editor_page(
+            ask, kind, shown, content, base=base or "", heading=heading, issues=issues, chosen_slug=slug
+        )
+        return replace(page, personal=personal)
     try:
         done = defining.save_definition(
             ask.workspace, ask.study, kind, slug, content, base=base, why=ask.form.text("why")
@@ -484,6 +498,11 @@ def store(
         return editor_page(ask, kind, slug, content, base=done.stored.digest, heading=heading, meanwhile=done)
     where = f"/studies/{ask.study}" + ("" if kind == "study" else f"/{ask.parts['collection']}/{slug}")
     return See(where, "saved" if done.changed else "same")
+
+
+def _personal(ask: Ask, kind: str, content: Mapping[str, Any]) -> Mapping[str, Sequence[tuple[str, str]]]:
+    """What looks personal in a piece of evidence, unless it was said that it may stay."""
+    return {} if kind != "evidence" or "stay" in ask.form else mark_personal(content)
 
 
 def _by_field(editor: Editor, issues: Sequence[Issue]) -> dict[str, str]:
