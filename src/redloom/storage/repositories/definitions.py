@@ -57,21 +57,24 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
-    def holding(self, text: str, *, after: int = 0, most: int | None = None) -> Iterator[StoredVersion]:
+    def holding(self, text: str, *, after: int = 0, most: int = 50) -> Iterator[StoredVersion]:
         """The newest versions of all kinds in which every word of ``text`` begins some word, by definition.
 
         Words stand in the slug or in the content, field names left out; see :mod:`redloom.storage.words`.
         """
-        query = (
-            _VERSION.join_from(
-                definition, definition_version, definition_version.c.id == definition.c.head_id
-            )
-            .where(definition.c.study_id == self._study, definition.c.retired.is_(False))
-            .where(definition.c.id > after, definition.c.id.in_(self._words.keys(text)))
+        ours = sa.and_(definition.c.study_id == self._study, definition.c.retired.is_(False))
+        found = self._words.keys(text).subquery()
+        numbers = (
+            sa.select(definition.c.id)
+            .join_from(found, definition, definition.c.id == found.c[0])
+            .where(ours, definition.c.id > after)
             .order_by(definition.c.id)
             .limit(most)
         )
-        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+        query = _VERSION.join_from(
+            definition, definition_version, definition_version.c.id == definition.c.head_id
+        ).where(definition.c.id.in_(list(self._connection.scalars(numbers))))
+        for row in self._connection.execute(query.order_by(definition.c.id)):
             yield to_version(row)
 
     def sharing(self, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
