@@ -24,7 +24,7 @@ def remembered(
     workspace: Workspace, unit: UnitOfWork, study: str, what: Hashable, make: Callable[[], T]
 ) -> T:
     """What ``make`` gives, made anew only where the study has a newer version or a newer entry in its history."""
-    state = unit.definitions(study).state()
+    state = unit.studies.state(study)
     key = (study, what)
     with _lock:
         values = _kept.setdefault(workspace.database, {})

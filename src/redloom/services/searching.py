@@ -63,9 +63,15 @@ def _hit(study: str, version: StoredVersion, words: Sequence[str], language: str
 
 def _around(said: str, word: str) -> str:
     """A text cut to the surroundings of the first word that begins so; empty where none does."""
-    for match in _RUN.finditer(said):
-        if any(found.startswith(word) for found in words_of(match[0])):
-            start, end = max(0, match.start() - AROUND), match.end() + AROUND
-            cut = said[start:end].replace("\n", " ")
-            return ("…" if start else "") + cut + ("…" if end < len(said) else "")
-    return ""
+    found = re.search(rf"(?<![^\W_]){re.escape(word)}", said, re.IGNORECASE) or next(
+        (run for run in _RUN.finditer(said) if not run[0].isascii() and _begins(word, run[0])), None
+    )
+    if found is None:
+        return ""
+    start, end = max(0, found.start() - AROUND), found.end() + AROUND
+    cut = said[start:end].replace("\n", " ")
+    return ("…" if start else "") + cut + ("…" if end < len(said) else "")
+
+
+def _begins(word: str, run: str) -> bool:
+    return any(one.startswith(word) for one in words_of(run))

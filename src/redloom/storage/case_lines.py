@@ -86,18 +86,41 @@ class CaseLines:
     ) -> list[Line]:
         """At most ``most`` rows after the case with the slug ``after``, or the last ones before ``before``."""
         place = self.place(before or after)
-        down = sort == "newest"
         turned = bool(before) and place is not None
-        keys = (case_line.c.slug,) if sort == "name" else (case_line.c.at, case_line.c.definition_id)
+        falling = (sort == "newest") != turned
         found = sa.select(case_line).where(*self._wanted(query))
-        falling = down != turned
-        if place is not None:
-            here = sa.tuple_(*keys)
-            there = sa.tuple_(*(sa.literal(getattr(place, key.name), key.type) for key in keys))
-            found = found.where(here < there if falling else here > there)
-        order = [key.desc() if falling else key for key in keys]
-        lines = [_line(row) for row in self._connection.execute(found.order_by(*order).limit(most))]
+        if sort == "name":
+            lines = self._named(found, place, falling, most)
+        else:
+            lines = self._timed(found, place, falling, most)
         return lines[::-1] if turned else lines
+
+    def _named(
+        self, found: sa.Select[*tuple[Any, ...]], place: Line | None, falling: bool, most: int
+    ) -> list[Line]:
+        key = case_line.c.slug
+        if place is not None:
+            found = found.where(key < place.slug if falling else key > place.slug)
+        return self._lines(found.order_by(key.desc() if falling else key).limit(most))
+
+    def _timed(
+        self, found: sa.Select[*tuple[Any, ...]], place: Line | None, falling: bool, most: int
+    ) -> list[Line]:
+        """By time and number after ``place``: those of its very time first, so that each part is a range of an index."""
+        at, key = case_line.c.at, case_line.c.definition_id
+        order = (at.desc(), key.desc()) if falling else (at, key)
+        if place is None:
+            return self._lines(found.order_by(*order).limit(most))
+        number = place.definition_id
+        beside = found.where(at == place.at, key < number if falling else key > number)
+        lines = self._lines(beside.order_by(order[1]).limit(most))
+        if len(lines) < most:
+            beyond = found.where(at < place.at if falling else at > place.at)
+            lines += self._lines(beyond.order_by(*order).limit(most - len(lines)))
+        return lines
+
+    def _lines(self, query: sa.Select[*tuple[Any, ...]]) -> list[Line]:
+        return [_line(row) for row in self._connection.execute(query)]
 
     def place(self, slug: str) -> Line | None:
         """The row of one case."""
@@ -110,17 +133,10 @@ class CaseLines:
         place = self.place(after)
         ends: list[Line] = []
         for status in ("draft", "in_review"):
-            keys = (case_line.c.at, case_line.c.definition_id)
-            query = sa.select(case_line).where(
+            found = sa.select(case_line).where(
                 case_line.c.study_id == self._study, case_line.c.status == status
             )
-            if place is not None:
-                here = sa.tuple_(*keys)
-                there = sa.tuple_(*(sa.literal(getattr(place, key.name), key.type) for key in keys))
-                query = query.where(here < there if back else here > there)
-            order = [key.desc() if back else key for key in keys]
-            row = self._connection.execute(query.order_by(*order).limit(1)).one_or_none()
-            ends += [] if row is None else [_line(row)]
+            ends += self._timed(found, place, back, 1)
         if not ends:
             return None
         return (max if back else min)(ends, key=lambda line: (line.at, line.definition_id))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -82,15 +83,29 @@ class Words:
     def keys(self, text: str) -> sa.Select[*tuple[Any, ...]]:
         """The ids of the definitions in which every word of ``text`` begins some word; none for a text without words."""
         words = words_of(text)
-        query = sa.select(self._key())
         if not words:
-            return query.where(sa.false())
+            return sa.select(self._key()).where(sa.false())
+        each = [f'"{word}" *' if self._sqlite else f"'{word}':*" for word in words]
+        found = self._matching((" AND " if self._sqlite else " & ").join(each))
+        # Read once and kept: SQLite else asks the index again for each row that it looks at.
+        kept = found.cte("holding_words").prefix_with("MATERIALIZED")
+        return sa.select(kept.c[0])
+
+    def keys_sharing(self, words: Sequence[str]) -> sa.Select[*tuple[Any, ...]]:
+        """The ids of the definitions that have all of ``words``, as :func:`words_of` gives them, or all but one."""
+        quoted = [f'"{word}"' if self._sqlite else f"'{word}'" for word in words]
+        if not quoted:
+            return sa.select(self._key()).where(sa.false())
+        also, either = (" AND ", " OR ") if self._sqlite else (" & ", " | ")
+        fewer = len(quoted) - 1 or 1
+        return self._matching(either.join(f"({also.join(some)})" for some in combinations(quoted, fewer)))
+
+    def _matching(self, expression: str) -> sa.Select[*tuple[Any, ...]]:
+        query = sa.select(self._key())
         if self._sqlite:
-            quoted = " AND ".join(f'"{word}" *' for word in words)
-            return query.where(sa.literal_column(TABLE).op("MATCH")(quoted))
-        quoted = " & ".join(f"'{word}':*" for word in words)
+            return query.where(sa.literal_column(TABLE).op("MATCH")(expression))
         return query.where(
-            sa.text(f"{TABLE}.words @@ CAST(:looked_for AS tsquery)").bindparams(looked_for=quoted)
+            sa.text(f"{TABLE}.words @@ CAST(:looked_for AS tsquery)").bindparams(looked_for=expression)
         )
 
     def _key(self) -> sa.ColumnElement[Any]:

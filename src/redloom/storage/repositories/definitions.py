@@ -12,14 +12,14 @@ from sqlalchemy.dialects import postgresql
 from redloom.domain.value import Definition
 from redloom.storage.case_lines import CaseLines
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
-from redloom.storage.tables import definition, definition_version, fact, history
+from redloom.storage.tables import definition, definition_version, fact
 from redloom.storage.words import Words, words_of
 
 CHUNK = 500
 SHARED = 5
 """Words of a text by which others like it are looked for."""
-SOME = 40
-"""Definitions looked at for each choice of those words."""
+SOME = 200
+"""Definitions that are looked at for that."""
 
 _VERSION = sa.select(
     definition.c.id.label("definition_id"),
@@ -57,41 +57,33 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
-    def holding(self, text: str, *, after: int = 0, most: int | None = None) -> Iterator[StoredVersion]:
+    def holding(self, text: str, *, after: int = 0, most: int = 50) -> Iterator[StoredVersion]:
         """The newest versions of all kinds in which every word of ``text`` begins some word, by definition.
 
         Words stand in the slug or in the content, field names left out; see :mod:`redloom.storage.words`.
         """
-        query = (
-            _VERSION.join_from(
-                definition, definition_version, definition_version.c.id == definition.c.head_id
-            )
-            .where(definition.c.study_id == self._study, definition.c.retired.is_(False))
-            .where(definition.c.id > after, definition.c.id.in_(self._words.keys(text)))
+        ours = sa.and_(definition.c.study_id == self._study, definition.c.retired.is_(False))
+        found = self._words.keys(text).subquery()
+        numbers = (
+            sa.select(definition.c.id)
+            .join_from(found, definition, definition.c.id == found.c[0])
+            .where(ours, definition.c.id > after)
             .order_by(definition.c.id)
             .limit(most)
         )
-        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+        query = _VERSION.join_from(
+            definition, definition_version, definition_version.c.id == definition.c.head_id
+        ).where(definition.c.id.in_(list(self._connection.scalars(numbers))))
+        for row in self._connection.execute(query.order_by(definition.c.id)):
             yield to_version(row)
 
-    def state(self) -> tuple[Any, ...]:
-        """What changes with every change of the study that is recorded: its newest entry and newest version."""
-        entry = sa.select(history.c.id).where(history.c.study_id == self._study)
-        newest = sa.select(sa.func.max(definition_version.c.id))
-        last = self._connection.scalar(entry.order_by(history.c.id.desc()).limit(1))
-        return last, self._connection.scalar(newest)
-
     def sharing(self, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """(slug, content) of cases that share all but one of the longest words of ``text``, each once, some of many."""
+        """(slug, content) of cases that share all but one of the longest words of ``text``, some where there are many."""
         words = sorted(words_of(text), key=len, reverse=True)[:SHARED]
-        found: dict[str, Mapping[str, Any]] = {}
-        for left_out in words if len(words) > 2 else words[:1]:
-            wanted = " ".join(word for word in words if word != left_out or len(words) < 3)
-            keys = self._words.keys(wanted).limit(SOME).subquery()
-            query = self._joined(sa.select(definition.c.slug, definition_version.c.body), "case")
-            rows = self._connection.execute(query.join(keys, keys.c[0] == definition.c.id))
-            found |= {row.slug: row.body for row in rows}
-        yield from found.items()
+        keys = self._words.keys_sharing(words).limit(SOME).subquery()
+        query = self._joined(sa.select(definition.c.slug, definition_version.c.body), "case")
+        rows = self._connection.execute(query.join(keys, keys.c[0] == definition.c.id))
+        yield from ((row.slug, row.body) for row in rows)
 
     def newest(self, kind: str, slugs: Iterable[str]) -> dict[str, tuple[int, str]]:
         """Slug -> id and content digest of the newest version, of those named that are there."""

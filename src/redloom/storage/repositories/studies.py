@@ -8,7 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redloom.storage.tables import history, study
+from redloom.storage.tables import definition_version, history, study
+
+_STATE = sa.select(
+    study.c.id,
+    sa.select(history.c.id)
+    .where(history.c.study_id == study.c.id)
+    .order_by(history.c.id.desc())
+    .limit(1)
+    .scalar_subquery(),
+    sa.select(sa.func.max(definition_version.c.id)).scalar_subquery(),
+).where(study.c.slug == sa.bindparam("slug"))
 
 
 class Studies:
@@ -28,6 +38,11 @@ class Studies:
     def slug_of(self, study_id: int) -> str:
         """The slug of a study."""
         return self._connection.execute(sa.select(study.c.slug).where(study.c.id == study_id)).scalar_one()
+
+    def state(self, slug: str) -> tuple[int, bytes | None, int | None] | None:
+        """What changes with every recorded change of a study: its id, newest entry and newest version of anything."""
+        row = self._connection.execute(_STATE, {"slug": slug}).one_or_none()
+        return None if row is None else (row[0], row[1], row[2])
 
     def add(self, slug: str, at: datetime.datetime) -> int:
         """A new study; gives its id."""
