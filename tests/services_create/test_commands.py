@@ -153,7 +153,7 @@ BAD = [
     (("verify", "small"), "'small': say which release, as STUDY@VERSION"),
     (
         ("import", "xls", "a.xls", "--study", "small"),
-        "no format named 'xls'; expected one of 'auto', 'conversations', 'csv', 'jsonl'",
+        "no format named 'xls'; expected one of 'auto', 'conversations', 'csv', 'evidence', 'jsonl'",
     ),
     (("import", "auto", "a.xls", "--study", "small"), "a.xls: cannot tell the format by its name"),
     (

@@ -82,7 +82,7 @@ def result(ask: Ask) -> Answer:
     kept = sorting.open_sorting(ask.workspace, ask.study, ask.parts["slug"], ask.parts["id"])
     page = _page(ask, _opened(ask), "choose")
     return SortedPage(
-        heading=f"What {kept.sorting.by} sorted",
+        heading=f"Replies sorted as {kept.sorting.by}",
         crumbs=page.crumbs,
         here=_harm(ask),
         kept=kept,
