@@ -49,6 +49,7 @@ EXCEPTIONS = frozenset(
 OWNERS: dict[str, frozenset[str]] = {
     "aiohttp": frozenset({"targets"}),
     "alembic": frozenset({"storage"}),
+    "anyio": frozenset({"web"}),
     "covertable": frozenset({"design"}),
     "fastapi": frozenset({"web"}),
     "inspect_ai": frozenset({"targets"}),

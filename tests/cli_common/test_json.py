@@ -22,6 +22,7 @@ WITHOUT = {
     ("rate",): "is a conversation with a person",
     ("demo",): "prints one path, that of the report",
     ("serve",): "serves pages until it is ended",
+    ("explore",): "talks with a person until they end it",
 }
 """Commands without ``--json``, and why; a command that gets it fails the test until it is taken out here."""
 

@@ -49,7 +49,7 @@ def test_a_rater_proposes_and_an_expert_accepts_under_the_raters_name(
     assert "1 open proposal" in school.get(HARM).text
     assert where in school.get(f"{SCHOOL}/proposals").links
     done = school.send(where, [*school.get(where).form(where).filled(why="yes"), ("way", "accept")])
-    assert done.headers["location"].endswith("said=accepted")
+    assert done.headers["location"].endswith("said=change-accepted")
     stored = head(workspace)
     assert stored.number == 2 and stored.author == "guest rater"
     assert stored.why == f"plainer {HOSTILE} (accepted by lead: yes)"

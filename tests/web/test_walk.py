@@ -122,8 +122,6 @@ def explore_and_release(browser: Any, server: str, system: str, version: str, *,
     def replied(many: int) -> None:
         for _ in range(300):
             page.wait_for_timeout(200)
-            if not scripts:
-                page.goto(page.url)
             if page.locator("form.say").count() and page.locator(".says.system").count() == many:
                 return
         raise AssertionError(page.text_content("main"))

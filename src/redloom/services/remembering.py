@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from threading import Lock
-from typing import Any, TypeVar, cast
-from weakref import WeakKeyDictionary
+from typing import TypeVar, cast
 
 from redloom.domain.study import Study
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
-from redloom.storage.database import Database
 from redloom.storage.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
-MOST = 400
-"""Values kept of one database; beyond them the oldest goes."""
-_kept: WeakKeyDictionary[Database, dict[Hashable, tuple[Any, Any]]] = WeakKeyDictionary()
-_lock = Lock()
 
 
 def remembered(
@@ -26,17 +19,11 @@ def remembered(
     """What ``make`` gives, made anew only where the study has a newer version or a newer entry in its history."""
     state = unit.studies.state(study)
     key = (study, what)
-    with _lock:
-        values = _kept.setdefault(workspace.database, {})
-        known = values.get(key)
+    known = workspace.memory.get(key)
     if known is not None and known[0] == state:
         return cast(T, known[1])
     made = make()
-    with _lock:
-        values.pop(key, None)
-        values[key] = (state, made)
-        while len(values) > MOST:
-            del values[next(iter(values))]
+    workspace.memory.keep(key, (state, made))
     return made
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from redloom.domain.study import StudyHead
 from redloom.domain.value import in_language
 from redloom.services.workspace import Workspace
-from redloom.storage.mapping import StoredVersion
+from redloom.storage.repositories.definitions import Held
 from redloom.storage.words import texts_of, words_of
 
 MOST = 50
@@ -43,22 +43,22 @@ def find(workspace: Workspace, text: str, *, study: str | None = None) -> Iterat
             language = (
                 head.definition.languages[0] if head and isinstance(head.definition, StudyHead) else None
             )
-            for version in stored.holding(text, most=MOST):
-                yield _hit(slug, version, words_of(text), language)
+            for held in stored.holding(text, most=MOST):
+                yield _hit(slug, held, words_of(text), language)
             for run in unit.runs.all(unit.study_id(slug)):
                 if text.lower() in run.name.lower():
                     yield Found(slug, "run", run.name, run.name, run.spec.target_name)
 
 
-def _hit(study: str, version: StoredVersion, words: Sequence[str], language: str | None) -> Found:
-    """What to show of a version that holds the words."""
-    title = in_language(getattr(version.definition, "title", None), language) or version.slug
-    named = words_of(f"{title} {version.slug}")
+def _hit(study: str, held: Held, words: Sequence[str], language: str | None) -> Found:
+    """What to show of a definition that holds the words."""
+    title = in_language(held.body.get("title"), language) or held.slug
+    named = words_of(f"{title} {held.slug}")
     if all(any(name.startswith(word) for name in named) for word in words):
-        return Found(study, version.kind, version.slug, title, "")
-    texts = list(texts_of(version.definition.content()))
+        return Found(study, held.kind, held.slug, title, "")
+    texts = list(texts_of(held.body))
     excerpt = next((found for word in words for said in texts if (found := _around(said, word))), "")
-    return Found(study, version.kind, version.slug, title, excerpt)
+    return Found(study, held.kind, held.slug, title, excerpt)
 
 
 def _around(said: str, word: str) -> str:

@@ -13,6 +13,8 @@ from redloom.storage.tables import case_line, definition, definition_version, fa
 from redloom.storage.words import Words
 
 CHUNK = 500
+FEW = 2000
+"""Definitions that a search finds, up to which their rows are read by number."""
 SAID = 160
 """Characters kept of the first turn."""
 FILTERS = ("status", "harm", "language", "origin", "scenario")
@@ -168,12 +170,18 @@ class CaseLines:
         return {row.value: row.many for row in self._connection.execute(counted.group_by(column))}
 
     def _wanted(self, query: LineQuery) -> list[sa.ColumnElement[bool]]:
-        wanted: list[sa.ColumnElement[bool]] = [case_line.c.study_id == self._study]
         asked = ((name, getattr(query, name)) for name in FILTERS)
-        wanted += [case_line.c[name] == value for name, value in asked if value]
-        if query.text:
-            wanted.append(case_line.c.definition_id.in_(Words(self._connection).keys(query.text)))
-        return wanted
+        wanted = [case_line.c[name] == value for name, value in asked if value]
+        ours = case_line.c.study_id == self._study
+        if not query.text:
+            return [ours, *wanted]
+        keys = Words(self._connection).keys(query.text)
+        few = list(self._connection.scalars(keys.limit(FEW + 1)))
+        if len(few) > FEW:
+            return [ours, case_line.c.definition_id.in_(keys), *wanted]
+        # Adding nothing keeps SQLite from going through the whole study where it can have the few rows by number.
+        ours = sa.type_coerce(case_line.c.study_id, sa.Integer).op("+")(0) == self._study
+        return [case_line.c.definition_id.in_(few), ours, *wanted]
 
     def _refresh(self, ids: Sequence[int]) -> None:
         self._connection.execute(case_line.delete().where(case_line.c.definition_id.in_(ids)))

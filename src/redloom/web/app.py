@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -139,6 +141,8 @@ WAYS: tuple[Way, ...] = (
 
 COOKIE = "redloom_session"
 FOLDED = "redloom_folded"
+READERS = 4
+"""Pages made at once: more threads only wait for each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +155,7 @@ class House:
     public: bool = False
     """Others can reach it: without a link nothing is open."""
     talks: Talks = field(default_factory=Talks)
+    reading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
 
     def who(self, session: str) -> Person:
         """Who is asking, by the session they have."""
@@ -193,7 +198,8 @@ def _endpoint(way: Way, house: House) -> Any:
         if way.method == "POST":
             async with request.form(max_part_size=MOST_SENT) as sent:
                 form = Form(tuple([(name, await _text(value)) for name, value in sent.multi_items()]))
-        return await run_in_threadpool(_respond, _ask(house, request, form), way, house)
+        limiter = house.reading if way.method == "GET" else None
+        return await run_sync(_respond, _ask(house, request, form), way, house, limiter=limiter)
 
     return endpoint
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +37,15 @@ _VERSION = sa.select(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A definition that a search found, with its content as it is stored."""
+
+    kind: str
+    slug: str
+    body: Mapping[str, Any]
+
+
 class Definitions:
     """The definitions of one study."""
 
@@ -57,8 +67,8 @@ class Definitions:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
-    def holding(self, text: str, *, after: int = 0, most: int = 50) -> Iterator[StoredVersion]:
-        """The newest versions of all kinds in which every word of ``text`` begins some word, by definition.
+    def holding(self, text: str, *, after: int = 0, most: int = 50) -> Iterator[Held]:
+        """What of the newest versions of all kinds has every word of ``text`` at the beginning of some word.
 
         Words stand in the slug or in the content, field names left out; see :mod:`redloom.storage.words`.
         """
@@ -71,11 +81,13 @@ class Definitions:
             .order_by(definition.c.id)
             .limit(most)
         )
-        query = _VERSION.join_from(
-            definition, definition_version, definition_version.c.id == definition.c.head_id
-        ).where(definition.c.id.in_(list(self._connection.scalars(numbers))))
+        query = (
+            sa.select(definition.c.kind, definition.c.slug, definition_version.c.body)
+            .join_from(definition, definition_version, definition_version.c.id == definition.c.head_id)
+            .where(definition.c.id.in_(list(self._connection.scalars(numbers))))
+        )
         for row in self._connection.execute(query.order_by(definition.c.id)):
-            yield to_version(row)
+            yield Held(row.kind, row.slug, row.body)
 
     def sharing(self, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """(slug, content) of cases that share all but one of the longest words of ``text``, some where there are many."""

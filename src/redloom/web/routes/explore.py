@@ -63,6 +63,8 @@ class TalkPage(Page):
     """The system should speak first."""
     arm: str
     folded: bool
+    look: int
+    """How often this page was looked at while the reply comes: an address that changes is loaded anew."""
     text: str = ""
     issues: tuple[Issue, ...] = ()
 
@@ -257,6 +259,7 @@ def _talk(
         asks_opening=frame.model_opens and not path,
         arm=ARM_WORDS.get(explored.body.arm, explored.body.arm),
         folded=ask.folded,
+        look=int(looked) if (looked := ask.query.text("look", "0")).isdecimal() and len(looked) < 9 else 0,
         text=text,
         issues=tuple(issues),
     )
