@@ -9,16 +9,19 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from redloom.domain.case import Case
 from redloom.domain.rendering import Frames, render
 from redloom.domain.target import Target
 from redloom.services import exploring
 from redloom.services.exploring import open_exploration
 from redloom.services.loading import load_study
+from redloom.services.people import accept, invite
 from redloom.services.talking import Talks
 from redloom.services.targets import add_target
 from redloom.services.workspace import Workspace
-from web.browsing import PageFound, Visitor
+from web.browsing import ORIGIN, PageFound, Visitor
 from web.talking import SCHOOL, STUDY, begin, declare, say, scenario
 
 HOSTILE = "<script>alert(1)</script></div>{{ 7 * 7 }}\x1b[2J\u202eabc"
@@ -220,3 +223,21 @@ def test_no_page_of_it_shows_a_rate(
     for path in (where, f"{SCHOOL}/explore"):
         assert "%" not in red_teamer.get(path).text
     assert "no page of it shows a rate" in red_teamer.get(f"{SCHOOL}/explore").text
+
+
+@pytest.mark.parametrize(
+    "name", ["python:os:system", "scripted:/etc/passwd", "openai:any", "local:../x.gguf"]
+)
+def test_who_came_by_a_link_names_systems_of_the_study_only(
+    red_teamer: Visitor, workspace: Workspace, name: str
+) -> None:
+    session = accept(workspace, invite(workspace, STUDY, "Somebody", "red_teamer").secret).secret
+    red_teamer.client.cookies.set("redloom_session", session)
+    fields = [("scenario", scenario(workspace)), ("arm", "full"), ("targets", name)]
+    done = red_teamer.send(f"{SCHOOL}/explore", fields)
+    assert done.status_code == 422 and "is no system of this study" in PageFound(done.text).text
+    sent = {"targets": [name]}
+    told = red_teamer.client.post(
+        f"/api/v1/studies/{STUDY}/explorations", json=sent, headers={"Origin": ORIGIN}
+    )
+    assert told.status_code == 422 and exploring.list_explorations(workspace, STUDY) == []

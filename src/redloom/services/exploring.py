@@ -22,7 +22,7 @@ from redloom.domain.value import in_language, read_value
 from redloom.errors import InputError, Issue, UnknownNameError, unknown
 from redloom.ids import is_slug, time_of
 from redloom.services.loading import load_study
-from redloom.services.targets import resolve_target
+from redloom.services.targets import open_to_guests, resolve_target
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.explorations import StoredExploration, StoredMark
 from redloom.storage.unit_of_work import UnitOfWork
@@ -112,8 +112,9 @@ def begin(
     targets: Sequence[str],
     arm: str = "full",
     hypothesis: str = "",
+    guest: bool = False,
 ) -> str:
-    """The id of a new exploration; raises InputError with every problem."""
+    """The id of a new exploration; raises InputError with every problem. A ``guest`` may not name every system."""
     issues: list[Issue] = []
     names = list(dict.fromkeys(targets))
     if not 1 <= len(names) <= MOST_LANES:
@@ -124,6 +125,9 @@ def begin(
             issues.append(Issue(unknown("scenario", scenario, now.scenarios), path="scenario"))
         lanes: list[Lane] = []
         for name in names[:MOST_LANES]:
+            if guest and not open_to_guests(name, now.targets):
+                issues.append(Issue(f"{name!r} is no system of this study", path="targets"))
+                continue
             try:
                 target = resolve_target(unit, study, name)
                 why = unrealisable(parse_arm(arm), target.delivery)

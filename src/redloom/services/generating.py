@@ -78,7 +78,7 @@ def list_wanted(workspace: Workspace, study: str, *, strength: int = 2) -> list[
         waiting = unit.definitions(study).count_by("case", "cluster")
     bare = [_of_scenario(now, slug) for slug in now.scenarios if slug not in counts]
     try:
-        rows: Sequence[Mapping[str, str]] = missing_rows(now, strength)
+        rows: Sequence[Mapping[str, str]] = missing_rows(workspace, now, strength)
     except InputError:  # nothing can be planned yet, and scenarios may still want drafts
         rows = ()
     orders = [_of_order(now, row) for row in rows]

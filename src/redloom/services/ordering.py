@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,9 +21,6 @@ from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 
 STRENGTHS = (1, 2, 3)
-_KEPT = 16
-_arrays: OrderedDict[str, tuple[Mapping[str, str], ...]] = OrderedDict()
-"""Rows by what they were made from; making them takes seconds in a large space."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +54,7 @@ def list_orders(
         taken = unit.orders(study).all()
     wanted = (having or {}).items()
     found: list[Order] = []
-    for row in missing_rows(now, strength):
+    for row in missing_rows(workspace, now, strength):
         if wanted <= row.items():
             written = work_order(now, row)
             by = taken.get(written.scenario)
@@ -83,10 +80,10 @@ def count_planned(
         return {}
     with workspace.begin() as unit:
         now = load_study(unit, study, cases=False)
-    return Counter((row[rows], row[columns]) for row in missing_rows(now, strength))
+    return Counter((row[rows], row[columns]) for row in missing_rows(workspace, now, strength))
 
 
-def missing_rows(now: Study, strength: int) -> list[Mapping[str, str]]:
+def missing_rows(workspace: Workspace, now: Study, strength: int) -> list[Mapping[str, str]]:
     """Planned combinations that hold something no scenario has; raises InputError where nothing can be planned.
 
     The plan is kept, so that orders stay the same while others are written.
@@ -100,7 +97,7 @@ def missing_rows(now: Study, strength: int) -> list[Mapping[str, str]]:
     have = [scenario.parts() for scenario in now.scenarios.values()]
     covered = {group for row in have for group in _groups(row, strength)}
     found: list[Mapping[str, str]] = []
-    for row in _array(now, declared, have, strength):
+    for row in _array(workspace, now, declared, have, strength):
         groups = set(_groups(row, strength))
         if not groups <= covered:
             covered |= groups
@@ -109,19 +106,22 @@ def missing_rows(now: Study, strength: int) -> list[Mapping[str, str]]:
 
 
 def _array(
+    workspace: Workspace,
     now: Study,
     declared: Mapping[str, tuple[str, ...]],
     have: Sequence[Mapping[str, str]],
     strength: int,
 ) -> tuple[Mapping[str, str], ...]:
+    """The rows, kept by what they were made from: making them takes seconds in a large space."""
     rules = [rule.model_dump(mode="json") for rule in now.head.constraints]
     values = {name: list(of) for name, of in declared.items()}
     key = digest({"study": now.slug, "space": values, "constraints": rules, "strength": strength})
-    if key not in _arrays:
-        _arrays[key] = tuple(covering_array(declared, now.head.constraints, strength=strength, start=have))
-        while len(_arrays) > _KEPT:
-            _arrays.popitem(last=False)
-    return _arrays[key]
+    known = workspace.memory.get(("array", key))
+    if known is not None:
+        return known[1]
+    made = tuple(covering_array(declared, now.head.constraints, strength=strength, start=have))
+    workspace.memory.keep(("array", key), (None, made))
+    return made
 
 
 def _groups(row: Mapping[str, str], strength: int) -> Iterator[tuple[tuple[str, str], ...]]:

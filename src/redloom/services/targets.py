@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from redloom.domain.target import Target, system_problem
 from redloom.errors import InputError, unknown
+from redloom.ids import is_slug
 from redloom.services.loading import load_targets
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
@@ -44,6 +45,15 @@ async def connected(workspace: Workspace, target: Target) -> AsyncGenerator[Clie
         yield client
     finally:
         await client.close()
+
+
+def open_to_guests(name: str, declared: Collection[str]) -> bool:
+    """Whether somebody who came by a link may name this target: one of the study's, or an embedded model.
+
+    Other kinds run code of this machine, read its files, or use its keys.
+    """
+    kind, _, rest = name.partition(":")
+    return name in declared or (kind == "local" and is_slug(rest))
 
 
 def _check_system(system: str) -> None:

@@ -142,7 +142,13 @@ def _explore(api: Api) -> None:
     ) -> Any:
         """Begin one; gives its id."""
         made = exploring.begin(
-            ask.workspace, study, scenario=scenario, targets=targets, arm=arm, hypothesis=hypothesis
+            ask.workspace,
+            study,
+            scenario=scenario,
+            targets=targets,
+            arm=arm,
+            hypothesis=hypothesis,
+            guest=ask.person.invited,
         )
         return {"id": made}
 

@@ -102,6 +102,7 @@ def begin(ask: Ask) -> Answer:
             targets=form.all("targets"),
             arm=given["arm"] or "full",
             hypothesis=given["hypothesis"],
+            guest=ask.person.invited,
         )
     except InputError as error:
         return _list(ask, {**given, "targets": form.all("targets")}, error.issues)

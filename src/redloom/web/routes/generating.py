@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from redloom.errors import InputError, Issue
-from redloom.ids import is_slug
 from redloom.services import generating
 from redloom.services.generating import Draft, Shown, Wanted
 from redloom.services.showing import name_study
-from redloom.services.targets import list_targets
+from redloom.services.targets import list_targets, open_to_guests
 from redloom.web.asking import Answer, Ask, Page
 
 LISTED = 60
@@ -91,11 +90,8 @@ def _shown(ask: Ask) -> Shown:
 
 
 def _allowed(ask: Ask, target: str) -> str:
-    """The target as it was named. Who came by a link names one of the study's, or an embedded model: other kinds run
-    code of this machine, or use its keys."""
-    kind, _, rest = target.partition(":")
-    declared = list_targets(ask.workspace, ask.study)
-    if ask.person.role == "owner" or target in declared or (kind == "local" and is_slug(rest)):
+    """The target as it was named; raises InputError where whoever asks may not name it."""
+    if not ask.person.invited or open_to_guests(target, list_targets(ask.workspace, ask.study)):
         return target
     raise InputError(
         Issue(
