@@ -1,0 +1,75 @@
+"""Explorations, findings and releases as the workbench asks for them, on both kinds of database, of one study among two."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers_create.small import small_document, to_study
+from redloom.datasets.study_file import StudyFile
+from redloom.domain.target import Target
+from redloom.errors import UnknownNameError
+from redloom.services import exploring, findings
+from redloom.services.ordering import list_orders
+from redloom.services.releases import ReleaseOptions, cut_release
+from redloom.services.releasing import list_releases
+from redloom.services.studies import apply_study
+from redloom.services.talking import Talks
+from redloom.services.targets import add_target
+from redloom.services.workspace import Workspace
+
+
+@pytest.fixture
+def talks() -> Talks:
+    return Talks()
+
+
+def test_what_is_explored_found_and_promoted_belongs_to_one_study(
+    workspace: Workspace, tmp_path: Path, talks: Talks
+) -> None:
+    path = tmp_path / "said.json"
+    path.write_text(json.dumps({"otherwise": "a reply with a nul \u0000 in it"}))
+    for slug in ("small", "other"):
+        apply_study(workspace, StudyFile(to_study(small_document(study=slug)), f"{slug}.yaml"))
+        add_target(workspace, slug, "nurse", Target(system=f"scripted:{path}"))
+    with workspace.begin() as unit:
+        scenario = unit.definitions("small").slugs("scenario")[0]
+    id = exploring.begin(workspace, "small", scenario=scenario, targets=["nurse"])
+    try:
+        made = exploring.say(workspace, "small", id, "Hello \u0000?", after=None)
+        talks.ask(workspace, "small", id, made)
+        assert talks.wait(made, seconds=20)
+        (move,) = exploring.open_exploration(workspace, "small", id).tree.moves.values()
+        assert move.exchanges[0].state == "answered" and "\u2400" in move.exchanges[0].reply
+        exploring.mark(workspace, "small", id, made[0].hex(), {"what": "odd"})
+        number = findings.write_finding(workspace, "small", id, made[0].hex(), {"title": "Odd"})
+        talks.reproduce(workspace, "small", findings.open_finding(workspace, "small", number), 2)
+        for _ in range(200):
+            found = findings.open_finding(workspace, "small", number)
+            if len(found.tries) == 2:
+                break
+            time.sleep(0.05)
+        assert [one.state for one in found.tries] == ["completed"] * 2
+    finally:
+        talks.close()
+    how = exploring.Promotion(slug="talked", scenario=scenario)
+    exploring.promote(workspace, "small", id, move.id.hex(), how)
+    with workspace.begin() as unit:
+        assert unit.definitions("other").head("case", "talked") is None
+    assert exploring.list_explorations(workspace, "other") == []
+    assert findings.list_findings(workspace, "other") == []
+    assert findings.unseen(workspace, "other").observations == 0
+    with pytest.raises(UnknownNameError):
+        exploring.open_exploration(workspace, "other", id)
+    with pytest.raises(UnknownNameError):
+        findings.open_finding(workspace, "other", number)
+
+
+def test_releases_and_orders_are_listed_on_both(workspace: Workspace) -> None:
+    apply_study(workspace, StudyFile(to_study(small_document(study="small")), "small.yaml"))
+    cut_release(workspace, "small", "1.0", ReleaseOptions(provisional=True))
+    assert "1.0" in str(list_releases(workspace, "small"))
+    assert isinstance(list_orders(workspace, "small", 2), list)
