@@ -15,7 +15,7 @@ from redloom.storage.words import Words
 CHUNK = 500
 FEW = 2000
 """Definitions that a search finds, up to which their rows are read by number."""
-SAID = 160
+SAID = 100
 """Characters kept of the first turn."""
 FILTERS = ("status", "harm", "language", "origin", "scenario")
 Sort = Literal["newest", "oldest", "name"]

@@ -389,10 +389,8 @@ sa.Index(
 )
 for _columns in (
     ("study_id", "slug"),
-    ("study_id", "status", "slug"),
     ("study_id", "status", "at", "definition_id"),
     ("study_id", "scenario"),
-    ("study_id", "harm", "slug"),
     ("study_id", "at", "definition_id"),
 ):
     sa.Index(f"ix_case_line_{'_'.join(_columns)}", *(case_line.c[name] for name in _columns))

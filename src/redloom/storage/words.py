@@ -40,7 +40,7 @@ def make(connection: sa.Connection) -> None:
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(
             f"CREATE VIRTUAL TABLE {TABLE} USING fts5"
-            "(words, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3', detail = 'none')"
+            "(words, tokenize = 'unicode61 remove_diacritics 2', detail = 'none', columnsize = 0)"
         )
         return
     connection.exec_driver_sql(

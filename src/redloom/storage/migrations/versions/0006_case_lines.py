@@ -13,10 +13,8 @@ depends_on = None
 SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 INDEXES = (
     ("study_id", "slug"),
-    ("study_id", "status", "slug"),
     ("study_id", "status", "at", "definition_id"),
     ("study_id", "scenario"),
-    ("study_id", "harm", "slug"),
     ("study_id", "at", "definition_id"),
 )
 
