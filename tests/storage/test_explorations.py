@@ -39,7 +39,7 @@ def test_what_is_explored_found_and_promoted_belongs_to_one_study(
         scenario = unit.definitions("small").slugs("scenario")[0]
     id = exploring.begin(workspace, "small", scenario=scenario, targets=["nurse"])
     try:
-        made = exploring.say(workspace, "small", id, "Hello \u0000?", after=None)
+        made = exploring.say(workspace, "small", id, "Hello \u0000?", after=None).exchanges
         talks.ask(workspace, "small", id, made)
         assert talks.wait(made, seconds=20)
         (move,) = exploring.open_exploration(workspace, "small", id).tree.moves.values()

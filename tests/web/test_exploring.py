@@ -153,7 +153,7 @@ def test_a_reply_whose_server_ended_is_there_with_its_state(
     declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
     where = begin(red_teamer, ["nurse"], scenario(workspace))
     id = where.split("/")[-1]
-    (exchange,) = exploring.say(workspace, STUDY, id, "Hello?", after=None)
+    (exchange,) = exploring.say(workspace, STUDY, id, "Hello?", after=None).exchanges
     now = workspace.now()
     with workspace.begin() as unit:
         unit.explorations.wait(bytes.fromhex(id), exchange, "Ask your", now)

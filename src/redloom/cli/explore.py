@@ -100,14 +100,12 @@ class _Talk:
     def _say(self, text: str | None) -> None:
         from redloom.services.exploring import say
 
-        made = say(self._found, self._study, self._id, text, after=self._at)
-        self._talks.ask(self._found, self._study, self._id, made)
-        while not self._talks.wait(made, seconds=LOOK_SECONDS):
+        sent = say(self._found, self._study, self._id, text, after=self._at)
+        self._talks.ask(self._found, self._study, self._id, sent.exchanges)
+        while not self._talks.wait(sent.exchanges, seconds=LOOK_SECONDS):
             pass
         explored = self._open()
-        move = next(
-            m for m in explored.tree.moves.values() if made[0] in {e.id for e in m.exchanges.values()}
-        )
+        move = explored.tree.moves[sent.move]
         for lane, exchange in move.exchanges.items():
             who = explored.body.lanes[lane].name
             told = visible(exchange.reply) or ("(an empty reply)" if exchange.turn else "")

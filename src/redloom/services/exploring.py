@@ -231,8 +231,16 @@ def key_of(what: str, id: str) -> bytes:
     return key
 
 
-def say(workspace: Workspace, study: str, id: str, text: str | None, *, after: str | None) -> list[bytes]:
-    """Store a message to every system (None: they are asked to open); gives the exchanges that wait for replies.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that was stored, and the exchanges that wait for replies to it."""
+
+    move: bytes
+    exchanges: tuple[bytes, ...]
+
+
+def say(workspace: Workspace, study: str, id: str, text: str | None, *, after: str | None) -> Sent:
+    """Store a message to every system (None: they are asked to open).
 
     ``after`` is the move it answers; a second one after the same is a branch. Raises InputError.
     """
@@ -268,7 +276,7 @@ def say(workspace: Workspace, study: str, id: str, text: str | None, *, after: s
             for lane, parent in parents.items()
         ]
         unit.explorations.ask(stored.id, made, workspace.now())
-        return [one.id for one in made]
+        return Sent(move, tuple(one.id for one in made))
 
 
 def _parents(tree: Tree, stored: StoredExploration, after: str | None) -> Mapping[int, bytes | None]:

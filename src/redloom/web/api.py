@@ -167,9 +167,9 @@ def _explore(api: Api) -> None:
         ask: Ask = explorer,
     ) -> Any:
         """Send a message (none: the systems open); the replies come into the exploration."""
-        made = exploring.say(ask.workspace, study, id, text, after=after)
-        ask.talks.ask(ask.workspace, study, id, made)
-        return {"exchanges": [one.hex() for one in made]}
+        sent = exploring.say(ask.workspace, study, id, text, after=after)
+        ask.talks.ask(ask.workspace, study, id, sent.exchanges)
+        return {"exchanges": [one.hex() for one in sent.exchanges]}
 
 
 def _kind(collection: str) -> str:

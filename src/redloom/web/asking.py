@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 from redloom.domain.people import Role
 from redloom.services.talking import Talks
@@ -44,6 +44,15 @@ class Person:
     def may(self, action: Action) -> bool:
         """Whether this person may do that."""
         return action in MAY[self.role]
+
+
+T = TypeVar("T")
+
+
+def number_in(text: str, otherwise: T) -> int | T:
+    """The whole number that somebody wrote; ``otherwise`` for another text, or for more than eight digits."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isdecimal() and len(digits) < 9 else otherwise
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from redloom.services import exploring
 from redloom.services.exploring import Choices, Explored, Listed, Promotion, Seen
 from redloom.services.showing import name_study
 from redloom.services.talking import Talks
-from redloom.web.asking import Answer, Ask, Page, See, Stream
+from redloom.web.asking import Answer, Ask, Page, See, Stream, number_in
 
 LOOK_SECONDS = 0.05
 EMBEDDED = ("local:smollm2", "the small model on this machine")
@@ -119,16 +119,13 @@ def say(ask: Ask) -> Answer:
     text = None if "open" in ask.form else ask.form.text("text")
     after = ask.form.text("after") or None
     try:
-        made = exploring.say(ask.workspace, ask.study, ask.parts["id"], text, after=after)
+        sent = exploring.say(ask.workspace, ask.study, ask.parts["id"], text, after=after)
     except UnknownNameError:
         raise
     except InputError as error:
         return _talk(ask, _open(ask), text=text or "", at=after, issues=error.issues)
-    ask.talks.ask(ask.workspace, ask.study, ask.parts["id"], made)
-    move = next(
-        m.id.hex() for m in _open(ask).tree.moves.values() if made[0] in {e.id for e in m.exchanges.values()}
-    )
-    return See(f"{_here(ask)}?at={move}#end")
+    ask.talks.ask(ask.workspace, ask.study, ask.parts["id"], sent.exchanges)
+    return See(f"{_here(ask)}?at={sent.move.hex()}#end")
 
 
 def stop(ask: Ask) -> Answer:
@@ -153,7 +150,7 @@ def mark(ask: Ask) -> Answer:
     given: dict[str, Any] = {name: form.text(name) for name in ("harm", "what", "note") if form.text(name)}
     severity = form.text("severity")
     if severity:
-        given["severity"] = int(severity) if severity.lstrip("-").isdecimal() else severity
+        given["severity"] = number_in(severity, severity)
     try:
         exploring.mark(ask.workspace, ask.study, ask.parts["id"], form.text("exchange"), given)
     except UnknownNameError:
@@ -260,7 +257,7 @@ def _talk(
         asks_opening=frame.model_opens and not path,
         arm=ARM_WORDS.get(explored.body.arm, explored.body.arm),
         folded=ask.folded,
-        look=int(looked) if (looked := ask.query.text("look", "0")).isdecimal() and len(looked) < 9 else 0,
+        look=number_in(ask.query.text("look"), 0),
         text=text,
         issues=tuple(issues),
     )

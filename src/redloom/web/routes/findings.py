@@ -10,7 +10,7 @@ from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.services import findings
 from redloom.services.findings import Found, Shown, Unseen
 from redloom.services.showing import name_study
-from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.asking import Answer, Ask, Page, See, number_in
 
 WIDTH, HEIGHT, LEFT, BELOW = 480, 160, 34, 24
 """Of the curve, in its own units."""
@@ -95,7 +95,7 @@ def add(ask: Ask) -> Answer:
     given = {name: form.text(name) for name in names}
     content: dict[str, Any] = {name: given[name] for name in names[:5] if given[name]}
     if given["severity"]:
-        content["severity"] = int(given["severity"]) if given["severity"].isdecimal() else given["severity"]
+        content["severity"] = number_in(given["severity"], given["severity"])
     content["affected"] = [line for line in given["affected"].split("\n") if line.strip()]
     exploration, exchange = form.text("exploration"), form.text("exchange")
     try:
@@ -112,7 +112,7 @@ def reproduce(ask: Ask) -> Answer:
     found = findings.open_finding(ask.workspace, ask.study, _number(ask))
     times = ask.form.text("times")
     try:
-        ask.talks.reproduce(ask.workspace, ask.study, found, int(times) if times.isdecimal() else 0)
+        ask.talks.reproduce(ask.workspace, ask.study, found, number_in(times, 0))
     except InputError as error:
         return _page(ask, error.issues)
     return See(f"{_here(ask)}/{found.number}#tries")
@@ -188,7 +188,7 @@ def _new(
     ask: Ask, exploration: str, at: str, given: Mapping[str, str], issues: Sequence[Issue] = ()
 ) -> NewFinding:
     lane = ask.form.text("lane") or ask.query.text("lane", "0")
-    number = int(lane) if lane.isdecimal() and len(lane) < 3 else 0
+    number = number_in(lane, 0)
     shown = findings.show_branch(ask.workspace, ask.study, exploration, at, number)
     mark = shown.marks[-1].body if shown.marks else None
     known = {

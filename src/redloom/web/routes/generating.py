@@ -12,7 +12,7 @@ from redloom.services import generating
 from redloom.services.generating import Draft, Shown, Wanted
 from redloom.services.showing import name_study
 from redloom.services.targets import list_targets, open_to_guests
-from redloom.web.asking import Answer, Ask, Page
+from redloom.web.asking import Answer, Ask, Page, number_in
 
 LISTED = 60
 """How many of what wants a draft a page lists."""
@@ -85,7 +85,7 @@ def _shown(ask: Ask) -> Shown:
         ask.study,
         _allowed(ask, ask.form.text("other") or ask.form.text("with")),
         ask.form.all("for"),
-        max_tokens=int(tokens) if tokens.isdecimal() and len(tokens) < 9 else 0,
+        max_tokens=number_in(tokens, 0),
     )
 
 
