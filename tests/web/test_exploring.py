@@ -24,7 +24,7 @@ from redloom.services.workspace import Workspace
 from web.browsing import ORIGIN, PageFound, Visitor
 from web.talking import SCHOOL, STUDY, begin, declare, say, scenario
 
-HOSTILE = "<script>alert(1)</script></div>{{ 7 * 7 }}\x1b[2J\u202eabc"
+HOSTILE = "<script>alert(1)</script></div>{{ 7777 * 7777 }}\x1b[2J\u202eabc"
 
 
 def test_a_branch_keeps_the_other_and_becomes_a_case_that_asks_the_same(
@@ -196,7 +196,7 @@ def test_hostile_replies_and_messages_are_text(
     for path in (f"{where}?at={move}", f"{where}/promote?at={move}", f"{SCHOOL}/explore"):
         page = red_teamer.get(path)
         assert len([1 for tag, _ in page.tags if tag == "script"]) == 1
-        assert "49" not in page.text.replace(move, "")
+        assert str(7777 * 7777) not in page.text
 
 
 def test_what_cannot_begin_is_told_at_once_and_nothing_is_stored(
