@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,9 @@ def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
     return Visitor(create_app(house))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running workbench with the example study."""
-    folder = tmp_path_factory.mktemp("serving")
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a running workbench over an empty database in a folder."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{folder / 'redloom.db'}", "serve"]
@@ -76,12 +76,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.05)
-        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
-        urllib.request.urlopen(sent, timeout=30).close()
         yield url
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running workbench with the example study."""
+    with serving(tmp_path_factory.mktemp("serving")) as url:
+        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
+        urllib.request.urlopen(sent, timeout=30).close()
+        yield url
+
+
+@pytest.fixture
+def first_start(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a running workbench that has no study yet, and the folder of its database."""
+    with serving(tmp_path) as url:
+        yield url, tmp_path
 
 
 @pytest.fixture(scope="module")

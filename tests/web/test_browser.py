@@ -15,7 +15,8 @@ from web.chromium import NEEDED, faults, opened
 
 SCHOOL = "/studies/school-health"
 PAGES = (
-    "/",
+    "/?choose",
+    "/new",
     "/glossary",
     "/search?q=shaming",
     SCHOOL,
@@ -100,6 +101,25 @@ def test_keys_reach_search_the_list_of_keys_and_the_parts(browser: Any, server: 
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?*")
     assert "The third energy drink" in page.text_content("main")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_on_a_phone_the_content_comes_first_and_a_menu_opens(
+    browser: Any, server: str, scripts: bool
+) -> None:
+    size = {"width": 390, "height": 844}
+    page = opened(browser, server, viewport=size, java_script_enabled=scripts, bypass_csp=True)
+    page.goto(f"{SCHOOL}/harms")
+    assert page.locator("h1").bounding_box()["y"] < 200
+    assert not page.get_by_role("link", name="Scenarios").is_visible()
+    page.get_by_role("link", name="Menu", exact=True).click()
+    assert page.get_by_role("link", name="Scenarios").is_visible()
+    assert not scripts or faults(page) == []
+    page.get_by_role("link", name="Close the menu").click()
+    assert not page.get_by_role("link", name="Scenarios").is_visible()
+    page.get_by_role("link", name="Menu", exact=True).click()
+    page.get_by_role("link", name="Scenarios").click()
+    page.wait_for_url("**/scenarios")
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -58,6 +58,8 @@ class Way:
 WAYS: tuple[Way, ...] = (
     Way("GET", "/", "read", study.start),
     Way("POST", "/", "begin", study.begin),
+    Way("GET", "/new", "begin", study.new),
+    Way("POST", "/new", "begin", study.add),
     Way("GET", "/join/{secret}", "join", people.invited),
     Way("POST", "/join/{secret}", "join", people.join),
     Way("POST", "/leave", "read", people.leave),

@@ -44,6 +44,7 @@ SAID: Mapping[str, str] = {
     "labelled": "Your label is recorded.",
     "brought_in": "The evidence is there.",
     "begun": "The example study is there.",
+    "study-begun": "Your study is there. What stands open below says what to do next.",
     "explored": "The exploration has begun. Say something, as this user would.",
     "marked": "Your mark is kept.",
     "finding-written": "The finding is written down. Try it again to see whether it holds.",
