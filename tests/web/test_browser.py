@@ -71,6 +71,40 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         assert faults(page) == [], path
 
 
+REACHABLE = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
+  const radios = new Set();
+  window.reach = all.filter((one) => {
+    if (one.disabled || one.type === "hidden" || one.tabIndex < 0 || !one.checkVisibility()) return false;
+    if (one.type !== "radio") return true;
+    const group = `${one.form?.action}|${one.name}`;
+    const chosen = all.some((other) => other.type === "radio" && other.name === one.name && other.form === one.form && other.checked);
+    if (chosen ? !one.checked : radios.has(group)) return false;
+    radios.add(group);
+    return true;
+  });
+  window.reached = new Set();
+  document.addEventListener("focusin", ({ target }) => {
+    const style = getComputedStyle(target);
+    if (target.matches(":focus-visible") && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) window.reached.add(target);
+  });
+  return window.reach.length;
+}"""
+MISSED = (
+    "() => window.reach.filter((one) => !window.reached.has(one)).map((one) => one.outerHTML.slice(0, 160))"
+)
+
+
+def test_all_that_can_be_used_is_reached_by_tab_with_a_focus_one_can_see(browser: Any, server: str) -> None:
+    page = opened(browser, server, viewport={"width": 1024, "height": 900})
+    for path in PAGES:
+        page.goto(path)
+        many = page.evaluate(REACHABLE)
+        for _ in range(many + 8):  # a date is several stops
+            page.keyboard.press("Tab")
+        assert page.evaluate(MISSED) == [], path
+
+
 def test_no_page_says_anything_to_the_console(browser: Any, server: str) -> None:
     page = opened(browser, server)
     for path in PAGES[:-1]:
