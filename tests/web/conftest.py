@@ -23,6 +23,7 @@ from redloom.settings import Settings
 from redloom.web.app import House, create_app
 from web.browsing import ORIGIN, Visitor
 from web.chromium import CHROMIUM, FLAGS
+from web.running import execute
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running workbench with the example study."""
+    """The address of a running workbench with the example study and a run of it."""
     folder = tmp_path_factory.mktemp("serving")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -78,6 +79,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.05)
         sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
         urllib.request.urlopen(sent, timeout=30).close()
+        with open_workspace(Settings(database=f"sqlite:///{folder / 'redloom.db'}", who="lead")) as found:
+            execute(found, folder, arms=("full", "no_context"))
         yield url
     finally:
         process.terminate()

@@ -45,6 +45,7 @@ SAID: Mapping[str, str] = {
     "brought_in": "The evidence is there.",
     "begun": "The example study is there.",
     "explored": "The exploration has begun. Say something, as this user would.",
+    "cancelled": "The run is cancelled. What was finished stays.",
     "marked": "Your mark is kept.",
     "finding-written": "The finding is written down. Try it again to see whether it holds.",
     "moved": "The finding has moved on.",
