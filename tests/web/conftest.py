@@ -24,6 +24,7 @@ from redloom.settings import Settings
 from redloom.web.app import House, create_app
 from web.browsing import ORIGIN, Visitor
 from web.chromium import CHROMIUM, FLAGS
+from web.running import execute
 
 
 @pytest.fixture
@@ -84,10 +85,13 @@ def serving(folder: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running workbench with the example study."""
-    with serving(tmp_path_factory.mktemp("serving")) as url:
+    """The address of a running workbench with the example study and a run of it."""
+    folder = tmp_path_factory.mktemp("serving")
+    with serving(folder) as url:
         sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
         urllib.request.urlopen(sent, timeout=30).close()
+        with open_workspace(Settings(database=f"sqlite:///{folder / 'redloom.db'}", who="lead")) as found:
+            execute(found, folder, arms=("full", "no_context"))
         yield url
 
 

@@ -58,6 +58,15 @@ PAGES = (
 pytestmark = NEEDED
 
 
+def of_a_run(page: Any) -> list[str]:
+    """The pages of the run that is there."""
+    page.goto(f"{SCHOOL}/runs")
+    run = page.locator("tbody th a").first.get_attribute("href")
+    page.goto(f"{run}/conversations")
+    talk = page.locator("[data-walk] > li > a").first.get_attribute("href")
+    return [run, f"{run}/report", f"{run}/conversations", f"{run}/conversations?said=harm&judge=x", talk]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
@@ -66,7 +75,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     page = opened(
         browser, server, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
-    for path in PAGES:
+    for path in (*PAGES, *of_a_run(page)):
         page.goto(path)
         assert faults(page) == [], path
 
@@ -107,8 +116,9 @@ def test_all_that_can_be_used_is_reached_by_tab_with_a_focus_one_can_see(browser
 
 def test_no_page_says_anything_to_the_console(browser: Any, server: str) -> None:
     page = opened(browser, server)
-    for path in PAGES[:-1]:
-        page.goto(path)
+    for path in (*PAGES[:-1], *of_a_run(page)):
+        if not path.endswith("/report"):  # it has no icon, and browsers ask for one
+            page.goto(path)
     assert page.said == []
 
 
@@ -138,6 +148,18 @@ def test_keys_reach_search_the_list_of_keys_and_the_parts(browser: Any, server: 
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?*")
     assert "The third energy drink" in page.text_content("main")
+
+
+def test_conversations_are_walked_by_keyboard(browser: Any, server: str) -> None:
+    page = opened(browser, server)
+    *_, talk = of_a_run(page)
+    page.goto(f"{talk}#turn-1")
+    assert "script>alert(1)" in page.text_content("#turn-1")
+    first = page.url.partition("#")[0]
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: url.partition("#")[0] != first)
+    page.keyboard.press("k")
+    page.wait_for_url(first)
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -188,6 +188,9 @@ def _fill(turn: str, frame: Frame | None, case: Case, language: str | None) -> s
     return re.sub(r"[ \t]{2,}", " ", filled).strip() if filled != turn else turn
 
 
+_TITLED = (Scenario, Context, Persona, InteractionType, Harm)
+
+
 class Frames:
     """The frames and stimulus digests of many cases over the same definitions."""
 
@@ -199,6 +202,20 @@ class Frames:
     def slugs(self, kind: str) -> list[str]:
         """The slugs of a kind."""
         return [slug for found, slug in self._definitions if found == kind]
+
+    def titles(self, kind: str) -> dict[str, str]:
+        """Slug -> title of the definitions of a kind that has titles."""
+        return {
+            slug: d.title
+            for (found, slug), d in self._definitions.items()
+            if found == kind and isinstance(d, _TITLED)
+        }
+
+    def scenarios_about(self, harm: str) -> list[str]:
+        """The slugs of the scenarios that are about a harm."""
+        return [
+            slug for (_, slug), d in self._definitions.items() if isinstance(d, Scenario) and d.harm == harm
+        ]
 
     def frame(self, case: Case) -> Frame:
         """The case with the parts of its scenario."""

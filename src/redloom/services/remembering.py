@@ -1,24 +1,76 @@
-"""What was worked out of a study, kept in memory until the study changes."""
+"""What was worked out of a study or a run, kept in memory until it changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
+from redloom.domain.rendering import Frames
 from redloom.domain.study import Study
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
+from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
+SETTLED = frozenset({"completed", "stopped"})
+"""States that a run is in only once nobody executes it any more."""
 
 
 def remembered(
     workspace: Workspace, unit: UnitOfWork, study: str, what: Hashable, make: Callable[[], T]
 ) -> T:
     """What ``make`` gives, made anew only where the study has a newer version or a newer entry in its history."""
-    state = unit.studies.state(study)
-    key = (study, what)
+    return _kept(workspace, (study, what), unit.studies.state(study), make)
+
+
+def remembered_of_attempts(
+    workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
+) -> T:
+    """What ``make`` gives of the attempts of a run; made anew each time while it may still go."""
+    if run.state not in SETTLED:
+        return make()
+    return _kept(workspace, ("attempts", run.id, what), _moved(run), make)
+
+
+def remembered_of_run(
+    workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
+) -> T:
+    """What ``make`` gives, made anew only where the run has other attempts, judgements, decisions or probes of judges."""
+    state = (
+        _moved(run),
+        None if run.state in SETTLED else _attempts(unit, run),
+        _judgements(workspace, unit, run),
+        unit.runs.count_decisions(run.id),
+        unit.judgements.count_probes(),
+    )
+    return _kept(workspace, ("run", run.id, what), state, make)
+
+
+def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
+    """The definitions under the cases of a run; a release never changes."""
+    key = ("frames", run.release_id)
+    return _kept(
+        workspace, key, None, lambda: Frames(unit.releases(run.study_id).definitions(run.release_id))
+    )
+
+
+def _moved(run: StoredRun) -> Hashable:
+    return run.state, run.message, run.finished_at
+
+
+def _attempts(unit: UnitOfWork, run: StoredRun) -> Hashable:
+    states = unit.runs.states(run.id)
+    return unit.runs.spent(run.id), tuple((arm, *sorted(found.items())) for arm, found in states.items())
+
+
+def _judgements(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> int:
+    """How many the run has: counted anew only where there are more in all."""
+    key = ("judgements", run.id)
+    return _kept(workspace, key, unit.judgements.count(), lambda: unit.judgements.count_of(run.id))
+
+
+def _kept(workspace: Workspace, key: Hashable, state: object, make: Callable[[], T]) -> T:
     known = workspace.memory.get(key)
     if known is not None and known[0] == state:
         return cast(T, known[1])

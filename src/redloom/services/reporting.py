@@ -43,6 +43,8 @@ from redloom.services.measuring import measure_panel
 from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.probing import probed
+from redloom.services.remembering import remembered_of_run
+from redloom.services.run_pages import FROM_FILE, open_run
 from redloom.services.summing_up import notices, summary
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease
@@ -52,7 +54,6 @@ from redloom.storage.unit_of_work import UnitOfWork
 CHUNK = 100
 HOLES_SHOWN = 60
 EMBEDDED = "local:smollm2"
-FROM_FILE = "as it stands in the file"
 NOT_KNOWN = "not known: the conversations came from a file"
 
 
@@ -82,6 +83,23 @@ def write_html(workspace: Workspace, run_name: str, file: TextIO) -> None:
         source = Source(unit, find_run(unit, run_name))
         for piece in render_html(source.report(workspace), source.shown_cases()):
             file.write(piece)
+
+
+def show_report(workspace: Workspace, study: str, run_name: str) -> str:
+    """The page as the workbench shows it: without the conversations, to which its numbers lead instead.
+
+    It is made anew only where the run has changed. Raises UnknownNameError for a run that the study has not.
+    """
+    from redloom.report.html import render_html
+
+    with workspace.begin() as unit:
+        run = open_run(unit, study, run_name)
+
+        def made() -> str:
+            report = Source(unit, run).report(workspace)
+            return "".join(render_html(report, (), conversations="conversations"))
+
+        return remembered_of_run(workspace, unit, run, "report", made)
 
 
 def write_markdown(workspace: Workspace, run_name: str, file: TextIO) -> None:

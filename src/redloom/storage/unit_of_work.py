@@ -16,8 +16,9 @@ from redloom.storage.repositories.orders import Orders
 from redloom.storage.repositories.people import People
 from redloom.storage.repositories.proposals import Proposals
 from redloom.storage.repositories.releases import Releases
-from redloom.storage.repositories.runs import Runs
+from redloom.storage.repositories.runs import Runs, StoredRun
 from redloom.storage.repositories.studies import Studies
+from redloom.storage.repositories.talks import Talks
 
 
 class UnitOfWork:
@@ -47,6 +48,10 @@ class UnitOfWork:
     def releases(self, study: str | int) -> Releases:
         """The releases of a study, by slug or id."""
         return Releases(self.connection, study if isinstance(study, int) else self.study_id(study))
+
+    def talks(self, run: StoredRun) -> Talks:
+        """The conversations of a run."""
+        return Talks(self.connection, run)
 
     def proposals(self, study: str) -> Proposals:
         """What was proposed to a study."""

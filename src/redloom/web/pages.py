@@ -46,6 +46,7 @@ SAID: Mapping[str, str] = {
     "begun": "The example study is there.",
     "study-begun": "Your study is there. What stands open below says what to do next.",
     "explored": "The exploration has begun. Say something, as this user would.",
+    "cancelled": "The run is cancelled. What was finished stays.",
     "marked": "Your mark is kept.",
     "finding-written": "The finding is written down. Try it again to see whether it holds.",
     "moved": "The finding has moved on.",

@@ -72,6 +72,35 @@ class Judgements:
         query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(sa.union(*used)))
         return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
 
+    def numbers(self, digests: Iterable[str]) -> dict[str, int]:
+        """Digest -> number of these instruments, as far as they are known."""
+        query = sa.select(instrument.c.digest, instrument.c.id).where(instrument.c.digest.in_(list(digests)))
+        return {row.digest: row.id for row in self._connection.execute(query)}
+
+    def named(self, digests: Iterable[str]) -> dict[str, Instrument]:
+        """Digest -> each of these instruments (at most some hundreds)."""
+        query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.digest.in_(set(digests)))
+        return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
+
+    def count(self) -> int:
+        """How many judgements there are in all; it only grows, and is quick to tell."""
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(judgement)) or 0
+
+    def count_of(self, run_id: int) -> int:
+        """How many judgements the conversations of a run have; it only grows."""
+        queries = (
+            sa.select(sa.func.count())
+            .select_from(table)
+            .join(judgement, judgement.c.interaction == table.c.interaction)
+            .where(table.c.run_id == run_id)
+            for table in (attempt, imported)
+        )
+        return sum(self._connection.scalar(query) or 0 for query in queries)
+
+    def count_probes(self) -> int:
+        """How often any judge was probed."""
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(probe)) or 0
+
     def add_probe(self, number: int, *, id: bytes, made: Probe) -> None:
         """Store what a judge answered to planted conversations; earlier probes stay."""
         row = {"instrument_id": number, "id": id, "body": made.model_dump(mode="json")}
