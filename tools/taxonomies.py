@@ -19,16 +19,16 @@ LISTED = {
     "nexus__ailuminate.yaml": {
         "id": "AILuminate",
         "version": "1.0",
-        "source": "https://arxiv.org/abs/2503.05731",
-        "licence": NEXUS,
-        "attribution": "AILuminate v1.0 hazards, MLCommons",
+        "source": "https://github.com/mlcommons/ailuminate",
+        "licence": "CC-BY-4.0",
+        "attribution": "AILuminate v1.0 hazards, MLCommons, arXiv:2503.05731; codes of AI Atlas Nexus 1.2.5, IBM, Apache-2.0",
     },
     "nexus__mit_ai_risk_repository_data.yaml": {
         "id": "MIT AI Risk Repository",
         "version": "1",
         "source": "https://airisk.mit.edu/",
-        "licence": NEXUS,
-        "attribution": "The AI Risk Repository, Slattery and others 2024, arXiv:2408.12622",
+        "licence": "CC-BY-4.0",
+        "attribution": "The AI Risk Repository, Slattery and others 2024, arXiv:2408.12622; codes of AI Atlas Nexus 1.2.5, IBM, Apache-2.0",
     },
     "nexus__nist_ai_rmf_data.yaml": {
         "id": "NIST AI 600-1",

@@ -75,14 +75,29 @@ def test_two_who_edit_the_same_lose_nothing(school: Visitor, workspace: Workspac
     assert answer.status_code == 409
     page = PageFound(answer.text)
     assert "Somebody saved another version meanwhile" in page.text and "I was first" in page.text
-    assert "Theirs" in page.text
-    again = page.form("/edit")
-    mine = dict(again.fields)
-    assert (mine["title"], mine["stakes"]) == ("Mine", "What I wrote for an hour.")
+    assert "Theirs" in page.text and "Mine" in page.text and "What I wrote for an hour." in page.text
+    undecided = school.send(path, page.form("/edit").fields)
+    assert undecided.status_code == 422 and "choose one of the three" in PageFound(undecided.text).text
     assert definition(workspace, "context", slug).title == "Theirs"
-    assert school.send(path, again.fields).headers["location"].endswith("?said=saved")
+    form = PageFound(undecided.text).form("/edit")
+    assert school.send(path, [*form.filled(why="both"), ("choice:title", "given")]).status_code == 303
     stored = definition(workspace, "context", slug)
     assert (stored.title, stored.stakes) == ("Mine", "What I wrote for an hour.")
+
+
+def test_what_only_the_other_changed_stays_when_two_edit_the_same(
+    school: Visitor, workspace: Workspace
+) -> None:
+    path = f"{SCHOOL}/contexts/in-class/edit"
+    first, second = school.get(path).form("/edit"), school.get(path).form("/edit")
+    assert school.send(path, first.filled(title="Theirs")).status_code == 303
+    answer = school.send(path, second.filled(stakes="Mine."))
+    page = PageFound(answer.text)
+    assert answer.status_code == 409 and "Nothing was changed in both" in page.text
+    assert definition(workspace, "context", "in-class").stakes != "Mine."
+    assert school.send(path, page.form("/edit").fields).status_code == 303
+    stored = definition(workspace, "context", "in-class")
+    assert (stored.title, stored.stakes) == ("Theirs", "Mine.")
 
 
 @pytest.mark.parametrize(

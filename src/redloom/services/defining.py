@@ -71,6 +71,10 @@ class Opened:
         """The version in force."""
         return self.versions[0]
 
+    def version(self, digest: str) -> Version:
+        """The version of that digest; the one in force where there is none."""
+        return next((one for one in self.versions if one.digest == digest), self.newest)
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -192,8 +196,7 @@ def save_definition(
     Raises InputError with every problem it has in itself or brings to the study; problems that were there before are
     not its fault and not told.
     """
-    if not is_slug(slug):
-        raise InputError(_no_slug(slug))
+    check_slug(slug)
     definition = read_value(model_of(kind), content)
     with workspace.begin() as unit:
         done = store_definition(
@@ -203,6 +206,12 @@ def save_definition(
             what = f"{'added' if base is None else 'changed'} {kind.replace('_', ' ')} {slug}"
             record(workspace, unit, study, what, why)
         return done
+
+
+def check_slug(slug: str) -> None:
+    """Raise InputError where this is no short name."""
+    if not is_slug(slug):
+        raise InputError(_no_slug(slug))
 
 
 def model_of(kind: str) -> type[Definition]:
@@ -244,9 +253,15 @@ def store_definition(
     return Saved(slug, number, True)
 
 
-def endorse(workspace: Workspace, study: str, slug: str, *, by: str, why: str = "") -> None:
-    """Record that somebody stands behind the newest version of a harm concept."""
-    _act(workspace, study, slug, "endorsements", Endorsement, {"by": by, "why": why})
+def endorse(
+    workspace: Workspace, study: str, slug: str, *, by: str, why: str = "", about: str | None = None
+) -> bool:
+    """Record that somebody stands behind a version of a harm concept, by its digest or the newest.
+
+    Gives whether that is the newest one.
+    """
+    body = {"by": by, "why": why}
+    return _act(workspace, study, slug, "endorsements", Endorsement, body, about=about)
 
 
 def dissent(workspace: Workspace, study: str, slug: str, body: Mapping[str, Any]) -> None:
@@ -261,11 +276,18 @@ def _act(
     name: str,
     model: type[Dissent] | type[Endorsement],
     body: Mapping[str, Any],
-) -> None:
+    about: str | None = None,
+) -> bool:
     with workspace.begin() as unit:
-        said, number = store_act(workspace, unit, study, slug, name, model, body, author=workspace.who)
+        said, version = store_act(
+            workspace, unit, study, slug, name, model, body, author=workspace.who, about=about
+        )
         verb = "dissented from" if name == "dissent" else "endorsed"
-        record(workspace, unit, study, f"{verb} harm {slug}, version {number}, as {said.by}", said.why)
+        record(
+            workspace, unit, study, f"{verb} harm {slug}, version {version.number}, as {said.by}", said.why
+        )
+        head = unit.definitions(study).head("harm", slug)
+        return head is not None and head.digest == version.digest
 
 
 def store_act(
@@ -278,18 +300,24 @@ def store_act(
     body: Mapping[str, Any],
     *,
     author: str,
-) -> tuple[Dissent | Endorsement, int]:
-    """Store an act about the newest version of a harm, without a line in the history; gives it and the version's number."""
+    about: str | None = None,
+) -> tuple[Dissent | Endorsement, StoredVersion]:
+    """Store an act about a version of a harm, the newest for None, without a line in the history; gives both."""
     said = read_value(model, body)
     stored = unit.definitions(study)
-    head = stored.head("harm", slug)
-    if head is None:
+    versions = stored.versions("harm", slug)
+    if not versions:
         raise UnknownNameError("harm", slug, stored.slugs("harm"))
+    version = versions[-1] if about is None else next((v for v in versions if v.digest == about), None)
+    if version is None:
+        raise InputError(f"harm {slug!r} has no such version; look at its page again")
     content = said.model_dump(mode="json", exclude_defaults=True)
-    read_value(Harm, {**head.definition.content(), name: [content]}, under=(name, 0))  # its severities, say
-    row = {"id": workspace.ids.new(), "definition_id": head.definition_id, "kind": name, "about": head.digest}
-    stored.add_facts([{**row, "body": content, "author": author, "why": ""}])
-    return said, head.number
+    read_value(
+        Harm, {**version.definition.content(), name: [content]}, under=(name, 0)
+    )  # its severities, say
+    row = {"id": workspace.ids.new(), "definition_id": version.definition_id, "kind": name}
+    stored.add_facts([{**row, "about": version.digest, "body": content, "author": author, "why": ""}])
+    return said, version
 
 
 def check_in_study(study: Study, kind: str, slug: str, definition: Definition) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redloom.domain.scenario import DIMENSIONS
-from redloom.web.asking import Form
+from redloom.web.asking import Form, number_in
 from redloom.web.fields import (
     Area,
     Checks,
@@ -85,7 +85,7 @@ def _condition(value: Any) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
+    return str(value).removesuffix(".0")
 
 
 def read_conditions(text: str) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def read_conditions(text: str) -> dict[str, Any]:
 
 
 def _read_condition(text: str) -> Any:
-    number = r"(-?\d+(?:\.\d+)?)"
+    number = r"(-?\d{1,15}(?:\.\d{1,15})?)"
     if both := re.fullmatch(rf"{number}\s*(?:to|-|–)\s*{number}", text):
         return {"min": float(both[1]), "max": float(both[2])}
     if one := re.fullmatch(rf"{number}\s*or\s*(more|less)", text):
@@ -162,7 +162,7 @@ class Whole(Line):
 
     def take(self, form: Form, before: Any, setting: Setting) -> Any:
         given = form.text(self.name)
-        return int(given) if given.isdecimal() and len(given) < 9 else given or None
+        return number_in(given, given or None)
 
 
 TITLE = Line("title", "Title", needed=True)

@@ -6,14 +6,18 @@ reads it from a form. What was not touched comes back as it was, so that saving 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
-from redloom.web.asking import Form
+from redloom.domain.merging import look_up, put
+from redloom.web.asking import Form, number_in
 
 SPARE_ROWS = 2
 """Empty rows at the end of every table; saving brings more."""
+LONGEST_NUMBER = 16
+"""Characters; what is longer is a word, since JSON would not keep all its digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +247,8 @@ class Numbered(Table):
     def _entry(self, cells: Mapping[str, str], old: Any, before: Any, setting: Setting) -> Any:
         entry = Table._entry(self, cells, old, before, setting)
         given = entry.get(self.number)
-        if given is not None and given.lstrip("-").isdecimal():
-            entry[self.number] = int(given)
+        if given is not None:
+            entry[self.number] = number_in(given, given)
         return entry
 
 
@@ -322,12 +326,12 @@ def read_value(text: str) -> bool | int | float | str:
         return True
     if lower in ("false", "no"):
         return False
-    for kind in (int, float):
+    for kind in (int, float) if len(text) <= LONGEST_NUMBER else ():
         try:
             number = kind(text)
         except ValueError:
             continue
-        if str(number) == text:
+        if str(number) == text and math.isfinite(number):
             return number
     return text
 
@@ -361,7 +365,7 @@ class Editor:
             there = look_up(before, one.path)
             value = one.settle(one.take(form, there, setting), there)
             if value is not None:
-                _put(content, one.path, value)
+                content = put(content, one.path, value)
         return content
 
 
@@ -382,20 +386,3 @@ def settled(given: Any, before: Any, plain: Callable[[str], str]) -> Any:
         old = cast(dict[str, Any], before)
         return {name: settled(one, old.get(name), plain) for name, one in cast(dict[str, Any], given).items()}
     return cast(Any, given)
-
-
-def look_up(content: Mapping[str, Any], path: str) -> Any:
-    """What stands at a dotted path; None where nothing does."""
-    current: Any = content
-    for part in path.split("."):
-        if not isinstance(current, dict):
-            return None
-        current = cast(dict[str, Any], current).get(part)
-    return current
-
-
-def _put(content: dict[str, Any], path: str, value: Any) -> None:
-    *above, last = path.split(".")
-    for part in above:
-        content = content.setdefault(part, {})
-    content[last] = value

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from redloom.domain.merging import look_up
 from redloom.domain.value import LocalText, in_language
 from redloom.services.sorting import SAID_WORDS
 from redloom.services.taxonomies import taxonomies, title_in_taxonomy, used_taxonomies
 from redloom.web.asking import Page, Person
+from redloom.web.differences import label_of, plain, tell_apart
 from redloom.web.editors import ADDRESSES, KINDS, write_conditions
-from redloom.web.fields import as_languages, languages_of, look_up
+from redloom.web.fields import as_languages, languages_of
 
 SAID: Mapping[str, str] = {
     "saved": "Saved as a new version.",
@@ -27,9 +28,10 @@ SAID: Mapping[str, str] = {
     "endorsed": "Your endorsement is recorded.",
     "dissented": "Your dissent is recorded.",
     "sorted": "What you sorted is kept.",
-    "proposed": "Your change is proposed. It becomes a version when somebody who may define accepts it.",
-    "change-accepted": "The change is accepted and is the newest version.",
-    "declined": "The change is declined.",
+    "endorsed-before": "Your endorsement is recorded for the version you saw. Another came since.",
+    "proposed": "Your proposal is kept. It takes effect when somebody who may define accepts it.",
+    "change-accepted": "Accepted: it is in force now.",
+    "declined": "The proposal is declined.",
     "as_dissent": "The change is kept as dissent.",
     "released": "The release is cut; it never changes from now on.",
     "taken": "The order is yours; nobody else takes it meanwhile.",
@@ -91,6 +93,8 @@ def environment() -> Environment:
     )
     names: Mapping[str, Any] = {
         "static": static_address,
+        "label_of": label_of,
+        "tell_apart": tell_apart,
         "look_up": look_up,
         "as_languages": as_languages,
         "languages_of": languages_of,
@@ -145,16 +149,3 @@ def _prose(text: str) -> Markup:
         Markup("<p>{}</p>").format(Markup("<br>").join(escape(line) for line in part.split("\n")))
         for part in parts
     )
-
-
-def plain(value: Any) -> str:
-    """A value of a definition's content in words, for differences."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str | int | float):
-        return str(value)
-    if isinstance(value, list) and all(isinstance(one, str) for one in cast(list[Any], value)):
-        return "\n".join(cast(list[str], value))
-    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from redloom.web.asking import Form
+from redloom.web.asking import Form, number_in
 from redloom.web.fields import (
     SPARE_ROWS,
     Field,
@@ -144,7 +144,7 @@ def _outcome(
         found["to"] = leads
     severity = form.text(f"{prefix}:severity")
     if severity:
-        found["severity"] = int(severity) if severity.lstrip("-").isdecimal() else severity
+        found["severity"] = number_in(severity, severity)
     missing = _texts(form, f"{prefix}:missing", codes, old.get("missing"), setting)
     if missing is not None:
         found["missing"] = missing

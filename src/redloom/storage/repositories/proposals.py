@@ -19,7 +19,7 @@ class StoredProposal:
     kind: str
     slug: str
     base: str | None
-    """The digest of the version it was made from."""
+    """The digest of the version it was made from; None for a definition there is not yet."""
     body: Mapping[str, Any]
     author: str
     why: str
@@ -51,11 +51,12 @@ class Proposals:
         return None if row is None else _stored(row)
 
     def count_open(self, kind: str, slug: str) -> int:
-        """How many wait for a decision on one definition."""
+        """How many changes of one definition wait for a decision."""
         query = sa.select(sa.func.count()).where(
             proposal.c.study_id == self._study,
             proposal.c.kind == kind,
             proposal.c.slug == slug,
+            proposal.c.base.is_not(None),
             proposal.c.state == "open",
         )
         return self._connection.scalar(query) or 0

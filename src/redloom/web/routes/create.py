@@ -21,8 +21,9 @@ from redloom.services.case_pages import (
 from redloom.services.cases import ACTIONS, VALIDITY, label_validity, review, review_matching
 from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.crumbs import crumbs_of
 from redloom.web.editors import EDITORS
-from redloom.web.routes import define
+from redloom.web.routes import define, editing
 
 SORTS: Mapping[str, str] = {"newest": "newest first", "oldest": "oldest first", "name": "by name"}
 FILTERS = ("status", "harm", "language", "origin", "scenario")
@@ -106,7 +107,7 @@ def listing(ask: Ask) -> Answer:
     )
     return CasesPage(
         heading="Test conversations",
-        crumbs=define.crumbs_of(ask),
+        crumbs=crumbs_of(ask),
         study=ask.study,
         found=found,
         place=Place(ask.study, query, sort),
@@ -131,7 +132,7 @@ def entry(ask: Ask) -> Answer:
     found = open_case(ask.workspace, ask.study, ask.parts["slug"])
     return CasePage(
         heading=found.view.slug,
-        crumbs=define.crumbs_of(_in_cases(ask), listed=True),
+        crumbs=crumbs_of(ask, ("Test conversations", "cases")),
         study=ask.study,
         found=found,
         language=name_study(ask.workspace, ask.study).languages[0],
@@ -161,7 +162,7 @@ def queue(ask: Ask) -> Answer:
     found = next_waiting(ask.workspace, ask.study, after=ask.query.text("after"))
     return QueuePage(
         heading="Review" if found is None else f"Review: {found.view.slug}",
-        crumbs=define.crumbs_of(_in_cases(ask), listed=True),
+        crumbs=crumbs_of(ask),
         study=ask.study,
         found=found,
         language=name_study(ask.workspace, ask.study).languages[0],
@@ -172,25 +173,25 @@ def queue(ask: Ask) -> Answer:
 def new(ask: Ask) -> Answer:
     """The editor of one there is not yet."""
     known = {name: value for name, value in ask.query.items if name in ("scenario", "harm") and value}
-    return define.editor_page(_in_cases(ask), "case", "", known, base="", heading="A new test conversation")
+    return editing.editor_page(ask, "case", None, known)
 
 
 def add(ask: Ask) -> Answer:
     """Store a new one, or say why not."""
     written: Mapping[str, Any] = {"provenance": {"author": ask.person.name, "origin": "human"}}
-    content = EDITORS["case"].take(ask.form, written, define.setting_of(ask))
+    content = EDITORS["case"].take(ask.form, written, editing.setting_of(ask))
     slug = ask.form.text("slug") or free_slug(ask.workspace, ask.study, str(content.get("scenario", "")))
-    return define.store(_in_cases(ask), "case", slug, content, heading="A new test conversation", fresh=True)
+    return editing.store_new(ask, "case", slug, content)
 
 
 def edit(ask: Ask) -> Answer:
     """The editor of one."""
-    return define.edit(_in_cases(ask))
+    return editing.edit(_in_cases(ask))
 
 
 def save(ask: Ask) -> Answer:
     """Store what the editor sent, or say why not."""
-    return define.save(_in_cases(ask))
+    return editing.save(_in_cases(ask))
 
 
 def history(ask: Ask) -> Answer:

@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from redloom.errors import InputError, Issue
 from redloom.services.evidence import Catch, Caught, catch, import_evidence
-from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.crumbs import crumbs_of
 
 STATES: Mapping[Caught, str] = {"caught": "caught", "near": "near", "not": "not caught"}
 """What a state is called."""
+EVIDENCE = ("Evidence", "evidence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def caught(ask: Ask) -> Answer:
     """Which evidence a release would have caught."""
     return CaughtPage(
         heading="What would a release have caught?",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, EVIDENCE),
         study=ask.study,
         found=catch(ask.workspace, ask.study, ask.query.text("release")),
         states=STATES,
@@ -51,7 +52,7 @@ def caught(ask: Ask) -> Answer:
 
 def table(ask: Ask) -> Answer:
     """Where a table of evidence is pasted or uploaded."""
-    return TablePage(heading="Bring in a table of evidence", crumbs=_crumbs(ask), study=ask.study)
+    return TablePage(heading="Bring in a table of evidence", crumbs=crumbs_of(ask, EVIDENCE), study=ask.study)
 
 
 def bring_in(ask: Ask) -> Answer:
@@ -63,7 +64,7 @@ def bring_in(ask: Ask) -> Answer:
     except InputError as error:
         return TablePage(
             heading="Bring in a table of evidence",
-            crumbs=_crumbs(ask),
+            crumbs=crumbs_of(ask, EVIDENCE),
             study=ask.study,
             status=422,
             pasted=text,
@@ -71,8 +72,3 @@ def bring_in(ask: Ask) -> Answer:
             issues=error.issues,
         )
     return See(f"/studies/{ask.study}/evidence", "brought_in")
-
-
-def _crumbs(ask: Ask) -> tuple[tuple[str, str], ...]:
-    here = f"/studies/{ask.study}"
-    return ((name_study(ask.workspace, ask.study).title, here), ("Evidence", f"{here}/evidence"))

@@ -13,9 +13,9 @@ from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import exploring
 from redloom.services.exploring import Choices, Explored, Listed, Promotion, Seen
-from redloom.services.showing import name_study
 from redloom.services.talking import Talks
 from redloom.web.asking import Answer, Ask, Page, See, Stream, number_in
+from redloom.web.crumbs import crumbs_of
 
 LOOK_SECONDS = 0.05
 EMBEDDED = ("local:smollm2", "the small model on this machine")
@@ -215,7 +215,7 @@ def _list(ask: Ask, given: Mapping[str, Any], issues: Sequence[Issue] = ()) -> E
     more = () if any(system == EMBEDDED[0] for _, system in found.targets) else (EMBEDDED,)
     return ExploreList(
         heading="Explore",
-        crumbs=((name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),),
+        crumbs=crumbs_of(ask),
         status=422 if issues else 200,
         study=ask.study,
         found=tuple(exploring.list_explorations(ask.workspace, ask.study)),
@@ -242,10 +242,7 @@ def _talk(
         marks.setdefault(one.exchange, []).append(one)
     return TalkPage(
         heading=frame.scenario.title if frame.scenario else "Exploration",
-        crumbs=(
-            (name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),
-            ("Explore", f"/studies/{ask.study}/explore"),
-        ),
+        crumbs=crumbs_of(ask, ("Explore", "explore")),
         status=422 if issues else 200,
         study=ask.study,
         explored=explored,
@@ -281,10 +278,8 @@ def _promote(ask: Ask, given: Mapping[str, str], issues: Sequence[Issue] = ()) -
     body = explored.body
     return PromotePage(
         heading="Make a test conversation of this branch",
-        crumbs=(
-            (name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),
-            ("Explore", f"/studies/{ask.study}/explore"),
-            ("This exploration", f"{_here(ask)}?at={at}"),
+        crumbs=crumbs_of(
+            ask, ("Explore", "explore"), ("This exploration", f"explore/{ask.parts['id']}?at={at}")
         ),
         status=422 if issues else 200,
         script=tuple(one.text for one in explored.tree.path(end) if one.text is not None),

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.services import findings
 from redloom.services.findings import Found, Shown, Unseen
-from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See, number_in
+from redloom.web.crumbs import crumbs_of
 
 WIDTH, HEIGHT, LEFT, BELOW = 480, 160, 34, 24
 """Of the curve, in its own units."""
@@ -70,7 +70,7 @@ def listing(ask: Ask) -> Answer:
     unseen = findings.unseen(ask.workspace, ask.study)
     return FindingList(
         heading="Findings",
-        crumbs=_crumbs(ask)[:1],
+        crumbs=crumbs_of(ask),
         study=ask.study,
         found=tuple(findings.list_findings(ask.workspace, ask.study)),
         unseen=unseen,
@@ -158,11 +158,6 @@ def _here(ask: Ask) -> str:
     return f"/studies/{ask.study}/findings"
 
 
-def _crumbs(ask: Ask) -> tuple[tuple[str, str], ...]:
-    title = name_study(ask.workspace, ask.study).title
-    return ((title, f"/studies/{ask.study}"), ("Findings", _here(ask)))
-
-
 def _number(ask: Ask) -> int:
     text = ask.parts["number"]
     if not text.isdecimal() or len(text) > 9:
@@ -174,7 +169,7 @@ def _page(ask: Ask, issues: Sequence[Issue] = ()) -> FindingPage:
     found = findings.open_finding(ask.workspace, ask.study, _number(ask))
     return FindingPage(
         heading=found.claim.title,
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, ("Findings", "findings")),
         status=422 if issues else 200,
         study=ask.study,
         found=found,
@@ -202,7 +197,7 @@ def _new(
     }
     return NewFinding(
         heading="Write a finding",
-        crumbs=(*_crumbs(ask), ("The exploration", f"/studies/{ask.study}/explore/{exploration}?at={at}")),
+        crumbs=crumbs_of(ask, ("Explore", "explore"), ("This exploration", f"explore/{exploration}?at={at}")),
         status=422 if issues else 200,
         shown=shown,
         exploration=exploration,

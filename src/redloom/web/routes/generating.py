@@ -10,9 +10,9 @@ from typing import ClassVar
 from redloom.errors import InputError, Issue
 from redloom.services import generating
 from redloom.services.generating import Draft, Shown, Wanted
-from redloom.services.showing import name_study
 from redloom.services.targets import list_targets, open_to_guests
 from redloom.web.asking import Answer, Ask, Page, number_in
+from redloom.web.crumbs import crumbs_of
 
 LISTED = 60
 """How many of what wants a draft a page lists."""
@@ -106,7 +106,7 @@ def _choose_page(ask: Ask, issues: Sequence[Issue] = ()) -> ChoosePage:
     targets = list_targets(ask.workspace, ask.study)
     return ChoosePage(
         heading="Have a model write drafts",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, ("Work orders", "orders")),
         status=422 if issues else 200,
         study=ask.study,
         wanted=tuple(wanted[:LISTED]),
@@ -123,7 +123,7 @@ def _choose_page(ask: Ask, issues: Sequence[Issue] = ()) -> ChoosePage:
 def _confirm_page(ask: Ask, shown: Shown, *, changed: bool) -> ConfirmPage:
     return ConfirmPage(
         heading="This would be sent",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, ("Work orders", "orders")),
         status=409 if changed else 200,
         study=ask.study,
         shown=shown,
@@ -134,13 +134,8 @@ def _confirm_page(ask: Ask, shown: Shown, *, changed: bool) -> ConfirmPage:
 def _drafts_page(ask: Ask, shown: Shown, drafts: Sequence[Draft]) -> DraftsPage:
     return DraftsPage(
         heading="What came of it",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, ("Work orders", "orders")),
         study=ask.study,
         drafts=tuple(drafts),
         left=len(shown.wanted) - len(drafts),
     )
-
-
-def _crumbs(ask: Ask) -> tuple[tuple[str, str], ...]:
-    here = f"/studies/{ask.study}"
-    return (name_study(ask.workspace, ask.study).title, here), ("Work orders", f"{here}/orders")

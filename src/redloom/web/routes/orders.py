@@ -10,8 +10,8 @@ from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue
 from redloom.services import ordering
 from redloom.services.ordering import Order
-from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Form, Page, See
+from redloom.web.crumbs import crumbs_of
 
 SHOWN = 60
 """How many orders a page lists."""
@@ -62,7 +62,7 @@ def listing(ask: Ask) -> Answer:
     found = ordering.list_orders(ask.workspace, ask.study, strength, having)
     return OrdersPage(
         heading="Work orders",
-        crumbs=_crumbs(ask)[:1],
+        crumbs=crumbs_of(ask),
         study=ask.study,
         strength=strength,
         having=having,
@@ -127,7 +127,7 @@ def _write_page(
         wrong[name] = f"{wrong[name]}; {issue.message}" if name in wrong else issue.message
     return WritePage(
         heading="Write a test conversation",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, ("Work orders", "orders")),
         status=422 if issues else 200,
         study=ask.study,
         order=order,
@@ -145,8 +145,3 @@ def _parts(form: Form) -> dict[str, str]:
 def _strength(form: Form) -> int:
     text = form.text("strength", "2")
     return int(text) if text.isdecimal() and len(text) < 3 else 0
-
-
-def _crumbs(ask: Ask) -> tuple[tuple[str, str], ...]:
-    here = f"/studies/{ask.study}"
-    return (name_study(ask.workspace, ask.study).title, here), ("Work orders", f"{here}/orders")

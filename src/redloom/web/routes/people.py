@@ -12,6 +12,7 @@ from redloom.services import people
 from redloom.services.people import Invitation
 from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.crumbs import crumbs_of
 
 ROLES: tuple[tuple[str, str, str], ...] = (
     (
@@ -107,10 +108,9 @@ def leave(ask: Ask) -> Answer:
 
 
 def _page(ask: Ask, *, made: Invitation | None = None, issues: Sequence[Issue] = ()) -> PeoplePage:
-    title = name_study(ask.workspace, ask.study).title
     return PeoplePage(
         heading="People",
-        crumbs=((title, f"/studies/{ask.study}"),),
+        crumbs=crumbs_of(ask),
         status=422 if issues else 200,
         study=ask.study,
         found=tuple(people.list_people(ask.workspace, ask.study)),

@@ -10,8 +10,8 @@ from redloom.errors import InputError, Issue
 from redloom.services import releasing
 from redloom.services.releases import Verified, verify_release
 from redloom.services.releasing import BeforeCutting, ReleaseLine, ReleaseView
-from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.crumbs import crumbs_of
 
 FIELDS = ("version", "which", "licence", "access", "held_out", "expires", "why")
 WHICH = (
@@ -66,7 +66,7 @@ def listing(ask: Ask) -> Answer:
     found = releasing.list_releases(ask.workspace, ask.study)
     return ReleasesPage(
         heading="Releases",
-        crumbs=_crumbs(ask)[:1],
+        crumbs=crumbs_of(ask),
         study=ask.study,
         cut=tuple(one for one in found if not one.snapshot),
         snapshots=tuple(one for one in found if one.snapshot),
@@ -102,7 +102,7 @@ def verify(ask: Ask) -> Answer:
 def _cut_page(ask: Ask, given: Mapping[str, str], issues: Sequence[Issue] = ()) -> CutPage:
     return CutPage(
         heading="Cut a release",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask, ("Releases", "releases")),
         status=422 if issues else 200,
         study=ask.study,
         ready=releasing.look_before(ask.workspace, ask.study),
@@ -119,10 +119,9 @@ def _release_page(ask: Ask, checked: Verified | None = None) -> ReleasePage:
     version, against = ask.parts["version"], ask.query.text("against")
     found = releasing.open_release(ask.workspace, ask.study, version, against=against)
     return ReleasePage(
-        heading=f"Release {version}", crumbs=_crumbs(ask), study=ask.study, found=found, checked=checked
+        heading=f"Release {version}",
+        crumbs=crumbs_of(ask, ("Releases", "releases")),
+        study=ask.study,
+        found=found,
+        checked=checked,
     )
-
-
-def _crumbs(ask: Ask) -> tuple[tuple[str, str], ...]:
-    here = f"/studies/{ask.study}"
-    return (name_study(ask.workspace, ask.study).title, here), ("Releases", f"{here}/releases")

@@ -15,6 +15,7 @@ from redloom.services.defining import Opened, open_definition
 from redloom.services.showing import name_study
 from redloom.services.sorting import Kept, Laid, Reply
 from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.crumbs import crumbs_of
 
 Step = Literal["choose", "sort", "answer"]
 
@@ -129,10 +130,9 @@ def _page(ask: Ask, opened: Opened, step: Step) -> SortPage:
     found = name_study(ask.workspace, ask.study)
     base = ask.form.text("base")
     about = next((version for version in opened.versions if version.digest == base), opened.newest)
-    study = f"/studies/{ask.study}"
     return SortPage(
         heading=f"Sort replies on {opened.title}",
-        crumbs=((found.title, study), ("Harms", f"{study}/harms"), (opened.title, _harm(ask))),
+        crumbs=crumbs_of(ask, ("Harms", "harms"), (opened.title, f"harms/{opened.slug}")),
         step=step,
         base=about.digest,
         rubric=cast(Harm, about.definition).rubric,
