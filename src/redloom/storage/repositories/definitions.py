@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from redloom.domain.value import Definition
 from redloom.storage.case_lines import CaseLines
+from redloom.storage.json_fields import text_in
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
 from redloom.storage.tables import definition, definition_version, fact
 from redloom.storage.words import Words, words_of
@@ -137,10 +137,7 @@ class Definitions:
     def count_by(self, kind: str, field: str) -> dict[str, int]:
         """Value of a top-level text field of the newest versions -> how many have it."""
         body = sa.type_coerce(definition_version.c.body, sa.Text)
-        if self._connection.dialect.name == "postgresql":
-            value = sa.cast(body, postgresql.JSONB)[field].astext
-        else:
-            value = sa.func.json_extract(body, f"$.{field}")
+        value = text_in(self._connection, body, field)
         query = self._joined(sa.select(value.label("value"), sa.func.count().label("many")), kind)
         found = self._connection.execute(query.group_by(value))
         return {row.value: row.many for row in found if row.value is not None}

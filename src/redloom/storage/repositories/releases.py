@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
 from redloom.domain.value import Definition
+from redloom.storage.json_fields import text_in
 from redloom.storage.mapping import StoredFact, from_json, to_definition, to_fact, to_value
 from redloom.storage.tables import (
     definition,
@@ -251,7 +251,7 @@ class Releases:
     def count_by(self, release_id: int, *fields: str) -> dict[tuple[str | None, ...], int]:
         """Values of top-level text fields of the cases -> how many have them."""
         body = sa.type_coerce(definition_version.c.body, sa.Text)
-        values = [_field(self._connection, body, name).label(f"f{n}") for n, name in enumerate(fields)]
+        values = [text_in(self._connection, body, name).label(f"f{n}") for n, name in enumerate(fields)]
         query = (
             sa.select(*values, sa.func.count())
             .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
@@ -359,13 +359,6 @@ def _side_by_side(
         else:
             yield old.slug, old, new
             old, new = next(before, None), next(after, None)
-
-
-def _field(connection: sa.Connection, body: sa.ColumnElement[str], name: str) -> sa.ColumnElement[Any]:
-    """A top-level text field of a stored content, on every database."""
-    if connection.dialect.name == "postgresql":
-        return sa.cast(body, postgresql.JSONB)[name].astext
-    return sa.func.json_extract(body, f"$.{name}")
 
 
 def _released(row: sa.Row[*tuple[Any, ...]]) -> ReleasedCase:

@@ -44,6 +44,10 @@ class Studies:
         row = self._connection.execute(_STATE, {"slug": slug}).one_or_none()
         return None if row is None else (row[0], row[1], row[2])
 
+    def newest_version(self) -> int:
+        """The number of the newest version of anything; 0 where there is none."""
+        return self._connection.scalar(sa.select(sa.func.max(definition_version.c.id))) or 0
+
     def add(self, slug: str, at: datetime.datetime) -> int:
         """A new study; gives its id."""
         inserted = self._connection.execute(study.insert().values(slug=slug, created_at=at))
