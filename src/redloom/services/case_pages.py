@@ -16,6 +16,7 @@ from redloom.errors import UnknownNameError
 from redloom.ids import time_of
 from redloom.services.cases import CaseView, view_case
 from redloom.services.defining import Version, versions_of
+from redloom.services.ordering import free_case
 from redloom.services.remembering import remembered, study_of
 from redloom.services.workspace import Workspace
 from redloom.storage.case_lines import PARTS, Line, LineQuery, Sort
@@ -148,9 +149,7 @@ def next_waiting(workspace: Workspace, study: str, *, after: str = "") -> WholeC
 def free_slug(workspace: Workspace, study: str, scenario: str) -> str:
     """A short name that no test conversation of the study has or had."""
     with workspace.begin() as unit:
-        taken = unit.definitions(study).ever("case", f"{scenario or 'case'}-")
-    numbers = (f"{scenario or 'case'}-{n}" for n in range(1, len(taken) + 2))
-    return next(slug for slug in numbers if slug not in taken)
+        return free_case(unit, study, scenario or "case")
 
 
 def _whole(workspace: Workspace, unit: UnitOfWork, study: str, line: Line) -> WholeCase:

@@ -139,6 +139,15 @@ class CaseLines:
         row = self._connection.execute(query).one_or_none() if slug else None
         return None if row is None else _line(row)
 
+    def named(self, slugs: Sequence[str]) -> dict[str, Line]:
+        """Slug -> the row, of these."""
+        found: dict[str, Line] = {}
+        for start in range(0, len(slugs), CHUNK):
+            part = case_line.c.slug.in_(slugs[start : start + CHUNK])
+            rows = self._lines(_ROWS.where(case_line.c.study_id == self._study, part))
+            found |= {row.slug: row for row in rows}
+        return found
+
     def waiting(self, after: str, *, back: bool = False) -> Line | None:
         """The oldest case that nobody has decided on, after (or with ``back`` before) another one; None for none."""
         place = self.place(after)

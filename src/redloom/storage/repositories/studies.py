@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redloom.storage.json_fields import text_in
 from redloom.storage.tables import definition_version, history, study
 
 _STATE = sa.select(
@@ -68,6 +69,17 @@ class Studies:
         """Append to the history of a study."""
         row = {"study_id": study_id, "id": id, "who": who, "what": what, "why": why, "detail": detail}
         self._connection.execute(history.insert(), [row])
+
+    def told_of(self, study_id: int, id: bytes, name: str) -> list[sa.RowMapping]:
+        """The entry with that id, and those after it whose detail has the id under ``name``; oldest first."""
+        detail = sa.type_coerce(history.c.detail, sa.Text)
+        about = text_in(self._connection, detail, name) == id.hex()
+        query = sa.select(history).where(
+            history.c.study_id == study_id,
+            history.c.id >= id,
+            sa.or_(history.c.id == id, sa.and_(history.c.detail.is_not(None), about)),
+        )
+        return list(self._connection.execute(query.order_by(history.c.id)).mappings())
 
     def history(self, study_id: int, *, most: int = 50) -> list[sa.RowMapping]:
         """The newest entries of a study's history, newest first."""
