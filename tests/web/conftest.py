@@ -16,6 +16,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra 'web' is not installed")
 
+from redloom.services.drafting import Drafting
 from redloom.services.starter import example
 from redloom.services.studies import apply
 from redloom.services.talking import Talks
@@ -36,9 +37,17 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def empty(workspace: Workspace) -> Visitor:
+def drafting() -> Iterator[Drafting]:
+    made = Drafting()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def empty(workspace: Workspace, drafting: Drafting) -> Visitor:
     """Somebody at a workbench without a study."""
-    return Visitor(create_app(House(workspace=workspace, origins=frozenset({ORIGIN}))))
+    house = House(workspace=workspace, origins=frozenset({ORIGIN}), drafting=drafting)
+    return Visitor(create_app(house))
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator
 
 from redloom.errors import StoreError
@@ -67,11 +66,3 @@ class Moment(TypeDecorator[datetime.datetime]):
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime.datetime | None:
         return None if value is None else datetime.datetime.fromtimestamp(value / 1000, datetime.UTC)
-
-
-def json_field(connection: sa.Connection, body: sa.ColumnElement[Any], name: str) -> sa.ColumnElement[Any]:
-    """A top-level text field of a JSON value kept as text, on every database."""
-    text = sa.type_coerce(body, sa.Text)
-    if connection.dialect.name == "postgresql":
-        return sa.cast(text, postgresql.JSONB)[name].astext
-    return sa.func.json_extract(text, f"$.{name}")

@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from redloom.errors import RedloomError, StoreError, UnknownNameError
+from redloom.services.drafting import Drafting
 from redloom.services.people import SESSION_DAYS, who_is
 from redloom.services.showing import name_studies
 from redloom.services.talking import Talks
@@ -104,6 +105,9 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/orders/write", "write", orders.store),
     Way("GET", "/studies/{study}/orders/generate", "write", generating.choose),
     Way("POST", "/studies/{study}/orders/generate", "write", generating.generate),
+    Way("GET", "/studies/{study}/orders/generate/{id}", "read", generating.batch),
+    Way("POST", "/studies/{study}/orders/generate/{id}/stop", "write", generating.stop),
+    Way("GET", "/studies/{study}/orders/generate/{id}/stream", "read", generating.stream),
     Way("GET", "/studies/{study}/releases", "read", releases.listing),
     Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
     Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),
@@ -168,6 +172,7 @@ class House:
     public: bool = False
     """Others can reach it: without a link nothing is open."""
     talks: Talks = field(default_factory=Talks)
+    drafting: Drafting = field(default_factory=Drafting)
     reading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
 
     def who(self, session: str) -> Person:
@@ -233,6 +238,7 @@ def _ask(house: House, request: Request, form: Form) -> Ask:
         origin=house.origin(request),
         session=request.cookies.get(COOKIE, ""),
         talks=house.talks,
+        drafting=house.drafting,
         folded=request.cookies.get(FOLDED) == "yes",
     )
 

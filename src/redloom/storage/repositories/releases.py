@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
 from redloom.domain.value import Definition
+from redloom.storage.json_fields import text_in
 from redloom.storage.mapping import StoredFact, from_json, to_definition, to_fact, to_value
 from redloom.storage.tables import (
     definition,
@@ -23,7 +24,6 @@ from redloom.storage.tables import (
     release_definition,
     release_fact,
 )
-from redloom.storage.types import json_field
 
 CHUNK = 500
 _UNSEALED = "sha256:" + "0" * 64
@@ -263,10 +263,8 @@ class Releases:
 
     def count_by(self, release_id: int, *fields: str) -> dict[tuple[str | None, ...], int]:
         """Values of top-level text fields of the cases -> how many have them."""
-        values = [
-            json_field(self._connection, definition_version.c.body, name).label(f"f{n}")
-            for n, name in enumerate(fields)
-        ]
+        body = definition_version.c.body
+        values = [text_in(self._connection, body, name).label(f"f{n}") for n, name in enumerate(fields)]
         query = (
             sa.select(*values, sa.func.count())
             .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from redloom.domain.run import Used
+from redloom.storage.json_fields import text_in
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.tables import (
     attempt,
@@ -19,7 +20,6 @@ from redloom.storage.tables import (
     release_case,
     turn,
 )
-from redloom.storage.types import json_field
 
 Said = Literal["harm", "no_harm", "unsure", "depends_on", "refused", "unjudged"]
 """What judges said of a conversation, ``refused`` in full."""
@@ -255,10 +255,10 @@ class Talks:
         return found
 
     def _about(self, scenarios: tuple[str, ...], harm: str) -> sa.ColumnElement[bool]:
-        scenario = json_field(self._connection, definition_version.c.body, "scenario")
+        scenario = text_in(self._connection, definition_version.c.body, "scenario")
         wanted = scenario.in_(scenarios)
         if harm:
-            about = json_field(self._connection, definition_version.c.body, "harm") == harm
+            about = text_in(self._connection, definition_version.c.body, "harm") == harm
             wanted = sa.or_(wanted, sa.and_(scenario.is_(None), about))
         return sa.exists().where(definition_version.c.id == release_case.c.version_id, wanted)
 

@@ -52,7 +52,9 @@ async function swap(answer) {
   const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-swap]");
   const here = document.querySelector("[data-swap]");
   if (!found || !here) return location.assign(answer.url);
+  const focused = here.contains(document.activeElement) ? document.activeElement.id : "";
   here.replaceWith(found);
+  if (focused) document.getElementById(focused)?.focus();
   touched = false;
   if (answer.url) history.replaceState(null, "", answer.url);
   listen();
