@@ -62,12 +62,17 @@ def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of the running workbench."""
+    return tmp_path_factory.mktemp("serving") / "redloom.db"
+
+
+@pytest.fixture(scope="module")
+def server(served: Path) -> Iterator[str]:
     """The address of a running workbench with the example study and a run of it."""
-    folder = tmp_path_factory.mktemp("serving")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{folder / 'redloom.db'}", "serve"]
+    command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{served}", "serve"]
     process = subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -79,8 +84,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.05)
         sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
         urllib.request.urlopen(sent, timeout=30).close()
-        with open_workspace(Settings(database=f"sqlite:///{folder / 'redloom.db'}", who="lead")) as found:
-            execute(found, folder, arms=("full", "no_context"))
+        with open_workspace(Settings(database=f"sqlite:///{served}", who="lead")) as found:
+            execute(found, served.parent, arms=("full", "no_context"))
         yield url
     finally:
         process.terminate()

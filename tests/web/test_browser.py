@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from redloom.services.finding import find_run
+from redloom.services.workspace import open_workspace
+from redloom.settings import Settings
 from web.chromium import NEEDED, faults, opened
 
 SCHOOL = "/studies/school-health"
@@ -122,6 +125,24 @@ def test_conversations_are_walked_by_keyboard(browser: Any, server: str) -> None
     page.wait_for_url(lambda url: url.partition("#")[0] != first)
     page.keyboard.press("k")
     page.wait_for_url(first)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_page_of_a_run_follows_what_another_process_does(
+    browser: Any, server: str, served: Path, scripts: bool
+) -> None:
+    page = opened(browser, server, java_script_enabled=scripts)
+    run = of_a_run(page)[0]
+    with open_workspace(Settings(database=f"sqlite:///{served}", who="runner")) as workspace:
+        with workspace.begin() as unit:
+            number = find_run(unit, run.rpartition("/")[2]).id
+            unit.runs.set_state(number, "running", None, None)
+        page.goto(run)
+        assert "Running: 60 of 60 tries" in page.inner_text("main")
+        with workspace.begin() as unit:
+            unit.runs.set_state(number, "completed", None, workspace.now())
+        page.get_by_text("Completed: 60 of 60 tries").wait_for()
+        page.get_by_role("button", name="Cancel it for good").wait_for(state="detached")
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -216,3 +216,13 @@ def test_a_stopped_run_says_the_command_that_goes_on(school: Visitor, workspace:
         at = workspace.now()
         unit.runs.set_state(find_run(unit, run).id, "stopped", "Go on with: redloom resume it", at)
     assert "Go on with: redloom resume it" in school.get(f"{SCHOOL}/runs/{run}").text
+
+
+def test_programs_read_runs_too(school: Visitor, run: str) -> None:
+    api = "/api/v1/studies/school-health/runs"
+    listed = school.client.get(api).json()
+    assert [one["run"] for one in listed["runs"]] == [run] and listed["after"] == ""
+    one = school.client.get(f"{api}/{run}").json()
+    assert one["run"]["state"] == "completed" and one["arms"][1]["states"] == {"completed": 30}
+    assert [judge["rater"] for judge in one["judges"]] == ["rule:refusal"]
+    assert school.client.get(f"{api}/last").status_code == 404
