@@ -12,7 +12,7 @@ from redloom.services.reporting import show_report
 from redloom.services.run_pages import RunsPage, RunView
 from redloom.services.runs import cancel_run
 from redloom.services.showing import name_study
-from redloom.services.talk_pages import TalkFilter, TalkLine, TalksPage, TalkView
+from redloom.services.talk_pages import Step, TalkFilter, TalkLine, TalksPage, TalkView
 from redloom.web.asking import Answer, Ask, Document, Page, See, number_in
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'"
@@ -44,7 +44,7 @@ class Where:
         """The list with another filter or place."""
         return self.root + self._query(changes)
 
-    def talk(self, line: TalkLine) -> str:
+    def talk(self, line: TalkLine | Step) -> str:
         """One conversation, with the filter that its neighbours go by."""
         return f"{self.root}/{line.id}{self._query({'case': str(line.ordinal)})}"
 
