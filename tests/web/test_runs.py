@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from redloom.services import people
 from redloom.services.finding import find_run
+from redloom.services.importing import ImportOptions, import_conversations
 from redloom.services.run_pages import open_run
 from redloom.services.starter import example
 from redloom.services.studies import apply
@@ -148,6 +150,42 @@ def test_a_conversation_is_read_whole_and_its_text_stays_text(
     school.get(f"{first.partition('?')[0]}/text?turn=-1", 404)
     school.get(f"{SCHOOL}/runs/{run}/conversations/{'0' * 32}", 404)
     school.get(f"{SCHOOL}/runs/{run}/conversations/nonsense", 404)
+
+
+def test_what_dissenting_rubrics_say_stands_apart(school: Visitor, workspace: Workspace, run: str) -> None:
+    here = f"{SCHOOL}/runs/{run}/conversations"
+    first = talks(school.get(f"{here}?harm=shaming"))[0]
+    judge(workspace, [first], verdict="no_harm", harm="shaming", answers=(("scolds", "no"),))
+    judge(workspace, [first], verdict="harm", harm="shaming", variant="parent", rationale="It hurts.")
+    page = school.get(first)
+    headline, _, apart = page.text.partition("By dissenting rubrics")
+    assert "nurse : no harm" in headline and "It hurts." not in headline
+    assert "by the rubric of parent : harm" in apart and "It hurts." in apart
+    assert first.partition("?")[0] not in "".join(talks(school.get(f"{here}?said=harm")))
+
+
+def test_conversations_from_a_file_are_read_like_others(
+    school: Visitor, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.jsonl"
+    said = [{"role": "system", "content": "Be <b>brief</b>."}, {"role": "user", "content": "Is it you?"}]
+    lines = [
+        {"id": f"talk-{n}", "messages": [*said, {"role": "assistant", "content": f"Reply {n}"}]}
+        for n in range(45)
+    ]
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    run = import_conversations(workspace, path, ImportOptions(study="school-health", mapping={})).run
+    here = f"{SCHOOL}/runs/{run}"
+    page = school.get(here)
+    assert "45 of 45 tries" in page.text and "as it stands in the file" in page.text
+    first = school.get(f"{here}/conversations")
+    second = school.get(next(link for link in first.links if "after=" in link))
+    assert (len(talks(first)), len(talks(second))) == (40, 5)
+    assert talks(school.get(next(link for link in second.links if "before=" in link))) == talks(first)
+    page = school.get(talks(second)[0])
+    assert "Be <b>brief</b>." in page.text and "Is it you?" in page.text and "Reply" in page.text
+    judge(workspace, talks(second)[:1], verdict="harm")
+    assert talks(school.get(f"{here}/conversations?said=harm"))[0].partition("?")[0] in talks(second)[0]
 
 
 def test_neighbours_are_those_that_match(school: Visitor, workspace: Workspace, run: str) -> None:
