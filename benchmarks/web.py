@@ -275,6 +275,8 @@ async def ask(base: str, addresses: list[str], flying: int) -> list[float]:
 
 async def ask_all(base: str, cases: int, tries: int, asked: int, flying: int) -> None:
     for name, addresses in pages(base, cases, tries, asked).items():
+        while "report is being made" in read(base + addresses[0]):
+            await asyncio.sleep(1)
         await ask(base, addresses[:5], 1)  # what is kept in memory afterwards
         alone = statistics.median(await ask(base, addresses[:20], 1))
         began = time.perf_counter()

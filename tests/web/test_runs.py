@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from redloom.services import people
+from redloom.services import people, reporting
 from redloom.services.finding import find_run
 from redloom.services.importing import ImportOptions, import_conversations
 from redloom.services.run_pages import open_run
@@ -78,6 +80,33 @@ def test_a_report_follows_what_is_judged_and_its_numbers_lead_to_the_conversatio
     (to,) = {link for link in page.links if "judge=nurse" in link and "harm=" not in link}
     assert "3 of 8" in page.text
     assert len(talks(school.get(f"{here}/{to}"))) == 3
+
+
+def test_a_report_of_many_tries_is_made_beside(
+    school: Visitor, workspace: Workspace, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redloom.services.reporting.AT_ONCE", 10)
+    begun = threading.Event()
+    make = reporting.Source.report
+
+    def slowly(*given: Any) -> Any:
+        assert begun.wait(60)
+        return make(*given)
+
+    monkeypatch.setattr(reporting.Source, "report", slowly)
+    here = f"{SCHOOL}/runs/{run}/report"
+    waiting = school.client.get(here).headers["location"]
+    assert school.client.get(here).headers["location"] == waiting
+    page = school.get(waiting)
+    assert "The report is being made" in page.text
+    assert "data-reload" in page.source and 'http-equiv="refresh"' in page.source
+    begun.set()
+    while "The report is being made" in (page := school.get(waiting)).text:
+        pass
+    assert "Red-teaming report" in page.text and school.get(here).source == page.source
+    judge(workspace, talks(school.get(f"{SCHOOL}/runs/{run}/conversations"))[:1], verdict="harm")
+    again = school.client.get(waiting).headers["location"]
+    assert again == school.client.get(here).headers["location"] == waiting.replace("=1", "=2")
 
 
 def test_a_run_of_another_study_is_not_there(school: Visitor, workspace: Workspace, run: str) -> None:

@@ -28,8 +28,13 @@ def remembered_of_run(
     workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
 ) -> T:
     """What ``make`` gives, made anew only where the run was changed, or a judge was probed."""
-    going = None if run.state in SETTLED else _attempts(unit, run)
-    return _kept(workspace, ("run", run.id, what), (run.changes, going, unit.judgements.count_probes()), make)
+    return _kept(workspace, ("run", run.id, what), _state(unit, run), make)
+
+
+def is_remembered_of_run(workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable) -> bool:
+    """Whether it need not be made."""
+    known = workspace.memory.get(("run", run.id, what))
+    return known is not None and known[0] == _state(unit, run)
 
 
 def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
@@ -40,9 +45,13 @@ def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
     )
 
 
-def _attempts(unit: UnitOfWork, run: StoredRun) -> Hashable:
+def _state(unit: UnitOfWork, run: StoredRun) -> Hashable:
+    """What changes with a run; its attempts are looked at only while somebody may execute it."""
+    found = run.changes, unit.judgements.count_probes()
+    if run.state in SETTLED:
+        return found
     states = unit.runs.states(run.id)
-    return unit.runs.spent(run.id), tuple((arm, *sorted(found.items())) for arm, found in states.items())
+    return found, unit.runs.spent(run.id), tuple((arm, *sorted(one.items())) for arm, one in states.items())
 
 
 def _kept(workspace: Workspace, key: Hashable, state: object, make: Callable[[], T]) -> T:
