@@ -2,7 +2,8 @@
 
 A finished run of 100,000 tries, each of three turns and judged by a rule and a model, is among them: its page, its report,
 the list of its conversations with and without filters, some of which match one line in fifty or in five hundred, and
-conversations with neighbours under such a filter. Pages and reports that are kept in memory are asked for five times first.
+conversations with neighbours under such a filter. Each kind of page is asked for a few times first: what is kept in memory
+is there then.
 
     python benchmarks/web.py                     # makes a database, serves it, asks, prints
     python benchmarks/web.py --cases 10000 --keep big.db
@@ -252,6 +253,12 @@ def read(address: str) -> str:
         return answer.read().decode()
 
 
+def settle(address: str) -> None:
+    """Wait for a page that is made while another says so."""
+    while "report is being made" in read(address):
+        time.sleep(1)
+
+
 async def ask(base: str, addresses: list[str], flying: int) -> list[float]:
     """Milliseconds of every answer, with so many requests in flight."""
     import aiohttp
@@ -275,8 +282,7 @@ async def ask(base: str, addresses: list[str], flying: int) -> list[float]:
 
 async def ask_all(base: str, cases: int, tries: int, asked: int, flying: int) -> None:
     for name, addresses in pages(base, cases, tries, asked).items():
-        while "report is being made" in read(base + addresses[0]):
-            await asyncio.sleep(1)
+        settle(base + addresses[0])
         await ask(base, addresses[:5], 1)  # what is kept in memory afterwards
         alone = statistics.median(await ask(base, addresses[:20], 1))
         began = time.perf_counter()

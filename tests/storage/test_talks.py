@@ -114,6 +114,10 @@ def test_what_is_asked_for_is_given(workspace: Workspace, run: StoredRun) -> Non
         assert len(by_scenario) > 1 and all(by_scenario)
         assert sum(by_scenario) + count(scenarios=(), harm="refusal") <= count()
         assert count(scenarios=()) == 0
+        ordinals = talks.ordinals(TalkQuery(state="error"))
+        assert list(ordinals) == list(range(cases))
+        some = talks.page(TalkQuery(), most=1000, ordinals=ordinals[1:2])
+        assert {one.place.ordinal for one in some} == {1} and len(some) == 4
 
 
 def test_what_judges_said_is_what_stands(workspace: Workspace, run: StoredRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
@@ -15,7 +16,7 @@ from redloom.errors import UnknownNameError
 from redloom.report.words import LONGEST_SHOWN, LONGEST_SHOWN_LATE, VERDICT_WORDS
 from redloom.services.execution import render_for
 from redloom.services.observing import CUT, Mark, PanelKey, concerns, fold, panel_of
-from redloom.services.remembering import frames_of
+from redloom.services.remembering import SETTLED, frames_of, remembered_of_run
 from redloom.services.run_pages import instruments_of, open_run, panels, split
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
@@ -221,7 +222,7 @@ class _Reader:
     def __init__(self, workspace: Workspace, unit: UnitOfWork, run: StoredRun, wanted: TalkFilter) -> None:
         self.run, self.wanted = run, wanted
         self.frames: Frames = frames_of(workspace, unit, run)
-        self._unit, self._talks = unit, unit.talks(run)
+        self._workspace, self._unit, self._talks = workspace, unit, unit.talks(run)
         self._instruments = instruments_of(workspace, unit, run)
         self.panels = panels(self._instruments)
         numbers = {panel: number for number, panel in enumerate(self.panels)}
@@ -238,13 +239,33 @@ class _Reader:
         query = replace(self._query, held=held)
         found: list[StoredTalk] = []
         while len(found) < most:
-            rows = self._talks.page(query, after=after, before=before, most=most)
+            few = self._near(query, before or after, most, back=before is not None)
+            rows = self._talks.page(query, after=after, before=before, most=most, ordinals=few)
             fitting = self._fitting(rows) if query.said else rows
             found = fitting + found if before else found + fitting
             if len(rows) < most:
                 break
             before, after = (rows[0].place, None) if before else (None, rows[-1].place)
         return found[-most:] if before else found[:most]
+
+    def _near(self, query: TalkQuery, place: Place | None, most: int, *, back: bool) -> Sequence[int] | None:
+        """The cases at a place and the next ``most`` that have a match; None where looking is as quick.
+
+        All with a match are found once and kept as long as nothing changes, and so never for a run that goes.
+        """
+        if not query.may_match_few or self.run.state not in SETTLED:
+            return None
+        key = ("ordinals", query)
+        every = remembered_of_run(
+            self._workspace, self._unit, self.run, key, lambda: self._talks.ordinals(query)
+        )
+        if place is None:
+            return every[: most + 1]
+        if back:
+            end = bisect_right(every, place.ordinal)
+            return every[max(end - most - 1, 0) : end]
+        start = bisect_left(every, place.ordinal)
+        return every[start : start + most + 1]
 
     def lines(self, rows: Sequence[StoredTalk]) -> list[TalkLine]:
         """What a list shows of these."""
