@@ -23,7 +23,7 @@ from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.repositories.talks import CutTurn, Place, Said, StoredTalk, TalkQuery
 from redloom.storage.unit_of_work import UnitOfWork
 
-PAGE = 40
+PAGE = 30
 BEGINNING = 160
 """Characters of a conversation that a list shows."""
 MOST_SHOWN = 2_000_000
