@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,6 +114,10 @@ def test_what_is_asked_for_is_given(workspace: Workspace, run: StoredRun) -> Non
         assert len(by_scenario) > 1 and all(by_scenario)
         assert sum(by_scenario) + count(scenarios=(), harm="refusal") <= count()
         assert count(scenarios=()) == 0
+        ordinals = talks.ordinals(TalkQuery(state="error"))
+        assert list(ordinals) == list(range(cases))
+        some = talks.page(TalkQuery(), most=1000, ordinals=ordinals[1:2])
+        assert {one.place.ordinal for one in some} == {1} and len(some) == 4
 
 
 def test_what_judges_said_is_what_stands(workspace: Workspace, run: StoredRun) -> None:
@@ -158,6 +163,28 @@ def test_texts_are_cut_and_whole_where_asked(workspace: Workspace, run: StoredRu
         assert talks.text(key, 2) == ("second of two", "ü" * 50) and talks.text(key, 3) is None
         assert talks.find(key) == talks.find(key, ordinal=one.place.ordinal) == one
         assert talks.find(key, ordinal=one.place.ordinal + 1) is None and talks.find(b"0" * 16) is None
+
+
+def test_a_run_counts_its_changes_and_those_of_no_other(workspace: Workspace, run: StoredRun) -> None:
+    def changes() -> list[int]:
+        with workspace.begin() as unit:
+            return [unit.runs.find(name)[0].changes for name in ("run-one", "run-two")]
+
+    other, ours = changes()
+    with workspace.begin() as unit:
+        key = unit.talks(run).page(TalkQuery(), most=1)[0].interaction or b""
+        number = unit.judgements.register(JUDGE)
+        one = Judgement(
+            id=workspace.ids.new(), interaction=key, turn=None, instrument=JUDGE.digest(), state="skipped"
+        )
+        unit.judgements.add([one], {JUDGE.digest(): number})
+    assert changes() == [other, ours + 1]
+    with workspace.begin() as unit:
+        unit.judgements.revise(replace(one, id=workspace.ids.new()), number, supersedes=one.id)
+    assert changes() == [other, ours + 2]
+    with workspace.begin() as unit:
+        unit.runs.set_state(run.id, "completed", None, workspace.now())
+    assert changes() == [other, ours + 3]
 
 
 def test_what_began_lately_is_counted(workspace: Workspace, run: StoredRun) -> None:

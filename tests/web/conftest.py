@@ -93,14 +93,19 @@ def serving(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of the running workbench."""
+    return tmp_path_factory.mktemp("serving") / "redloom.db"
+
+
+@pytest.fixture(scope="module")
+def server(served: Path) -> Iterator[str]:
     """The address of a running workbench with the example study and a run of it."""
-    folder = tmp_path_factory.mktemp("serving")
-    with serving(folder) as url:
+    with serving(served.parent) as url:
         sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
         urllib.request.urlopen(sent, timeout=30).close()
-        with open_workspace(Settings(database=f"sqlite:///{folder / 'redloom.db'}", who="lead")) as found:
-            execute(found, folder, arms=("full", "no_context"))
+        with open_workspace(Settings(database=f"sqlite:///{served}", who="lead")) as found:
+            execute(found, served.parent, arms=("full", "no_context"))
         yield url
 
 

@@ -31,9 +31,11 @@ def talks(page: PageFound) -> list[str]:
     return [link for link in page.links if "/conversations/" in link]
 
 
-def judge(workspace: Workspace, links: list[str], **said: Any) -> None:
+def judge(
+    workspace: Workspace, links: list[str], *, harm: str | None = None, variant: str = "", **said: Any
+) -> None:
     """Somebody judges the conversations that these links lead to."""
-    instrument = Instrument(rater_kind="person", rater="nurse")
+    instrument = Instrument(rater_kind="person", rater="nurse", harm=harm, variant=variant)
     with workspace.begin() as unit:
         numbers = {instrument.digest(): unit.judgements.register(instrument)}
         made = [

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from redloom.services.finding import find_run
+from redloom.services.workspace import open_workspace
+from redloom.settings import Settings
 from web.chromium import NEEDED, faults, opened
 
 SCHOOL = "/studies/school-health"
@@ -179,6 +182,24 @@ def test_on_a_phone_the_content_comes_first_and_a_menu_opens(
     page.get_by_role("link", name="Menu", exact=True).click()
     page.get_by_role("link", name="Scenarios").click()
     page.wait_for_url("**/scenarios")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_page_of_a_run_follows_what_another_process_does(
+    browser: Any, server: str, served: Path, scripts: bool
+) -> None:
+    page = opened(browser, server, java_script_enabled=scripts)
+    run = of_a_run(page)[0]
+    with open_workspace(Settings(database=f"sqlite:///{served}", who="runner")) as workspace:
+        with workspace.begin() as unit:
+            number = find_run(unit, run.rpartition("/")[2]).id
+            unit.runs.set_state(number, "running", None, None)
+        page.goto(run)
+        assert "Running: 60 of 60 tries" in page.inner_text("main")
+        with workspace.begin() as unit:
+            unit.runs.set_state(number, "completed", None, workspace.now())
+        page.get_by_text("Completed: 60 of 60 tries").wait_for()
+        page.get_by_role("button", name="Cancel it for good").wait_for(state="detached")
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from redloom.services import people
+from redloom.services import people, reporting
 from redloom.services.finding import find_run
+from redloom.services.importing import ImportOptions, import_conversations
 from redloom.services.run_pages import open_run
 from redloom.services.starter import example
 from redloom.services.studies import apply
@@ -78,6 +82,33 @@ def test_a_report_follows_what_is_judged_and_its_numbers_lead_to_the_conversatio
     assert len(talks(school.get(f"{here}/{to}"))) == 3
 
 
+def test_a_report_of_many_tries_is_made_beside(
+    school: Visitor, workspace: Workspace, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redloom.services.reporting.AT_ONCE", 10)
+    begun = threading.Event()
+    make = reporting.Source.report
+
+    def slowly(*given: Any) -> Any:
+        assert begun.wait(60)
+        return make(*given)
+
+    monkeypatch.setattr(reporting.Source, "report", slowly)
+    here = f"{SCHOOL}/runs/{run}/report"
+    waiting = school.client.get(here).headers["location"]
+    assert school.client.get(here).headers["location"] == waiting
+    page = school.get(waiting)
+    assert "The report is being made" in page.text
+    assert "data-reload" in page.source and 'http-equiv="refresh"' in page.source
+    begun.set()
+    while "The report is being made" in (page := school.get(waiting)).text:
+        pass
+    assert "Red-teaming report" in page.text and school.get(here).source == page.source
+    judge(workspace, talks(school.get(f"{SCHOOL}/runs/{run}/conversations"))[:1], verdict="harm")
+    again = school.client.get(waiting).headers["location"]
+    assert again == school.client.get(here).headers["location"] == waiting.replace("=1", "=2")
+
+
 def test_a_run_of_another_study_is_not_there(school: Visitor, workspace: Workspace, run: str) -> None:
     some = talks(school.get(f"{SCHOOL}/runs/{run}/conversations"))[0].rpartition("/conversations")[2]
     apply(workspace, example("bank") / "study.yaml")
@@ -97,7 +128,7 @@ def test_conversations_are_paged_by_where_they_stand(school: Visitor, run: str) 
     here = f"{SCHOOL}/runs/{run}/conversations"
     first = school.get(here)
     second = school.get(next(link for link in first.links if "after=" in link))
-    assert len(talks(first)) == 40 and len(talks(second)) == 20
+    assert len(talks(first)) == len(talks(second)) == 30
     assert not set(talks(first)) & set(talks(second))
     back = school.get(next(link for link in second.links if "before=" in link))
     assert talks(back) == talks(first)
@@ -148,6 +179,42 @@ def test_a_conversation_is_read_whole_and_its_text_stays_text(
     school.get(f"{first.partition('?')[0]}/text?turn=-1", 404)
     school.get(f"{SCHOOL}/runs/{run}/conversations/{'0' * 32}", 404)
     school.get(f"{SCHOOL}/runs/{run}/conversations/nonsense", 404)
+
+
+def test_what_dissenting_rubrics_say_stands_apart(school: Visitor, workspace: Workspace, run: str) -> None:
+    here = f"{SCHOOL}/runs/{run}/conversations"
+    first = talks(school.get(f"{here}?harm=shaming"))[0]
+    judge(workspace, [first], verdict="no_harm", harm="shaming", answers=(("scolds", "no"),))
+    judge(workspace, [first], verdict="harm", harm="shaming", variant="parent", rationale="It hurts.")
+    page = school.get(first)
+    headline, _, apart = page.text.partition("By dissenting rubrics")
+    assert "nurse : no harm" in headline and "It hurts." not in headline
+    assert "by the rubric of parent : harm" in apart and "It hurts." in apart
+    assert first.partition("?")[0] not in "".join(talks(school.get(f"{here}?said=harm")))
+
+
+def test_conversations_from_a_file_are_read_like_others(
+    school: Visitor, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.jsonl"
+    said = [{"role": "system", "content": "Be <b>brief</b>."}, {"role": "user", "content": "Is it you?"}]
+    lines = [
+        {"id": f"talk-{n}", "messages": [*said, {"role": "assistant", "content": f"Reply {n}"}]}
+        for n in range(45)
+    ]
+    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    run = import_conversations(workspace, path, ImportOptions(study="school-health", mapping={})).run
+    here = f"{SCHOOL}/runs/{run}"
+    page = school.get(here)
+    assert "45 of 45 tries" in page.text and "as it stands in the file" in page.text
+    first = school.get(f"{here}/conversations")
+    second = school.get(next(link for link in first.links if "after=" in link))
+    assert (len(talks(first)), len(talks(second))) == (30, 15)
+    assert talks(school.get(next(link for link in second.links if "before=" in link))) == talks(first)
+    page = school.get(talks(second)[0])
+    assert "Be <b>brief</b>." in page.text and "Is it you?" in page.text and "Reply" in page.text
+    judge(workspace, talks(second)[:1], verdict="harm")
+    assert talks(school.get(f"{here}/conversations?said=harm"))[0].partition("?")[0] in talks(second)[0]
 
 
 def test_neighbours_are_those_that_match(school: Visitor, workspace: Workspace, run: str) -> None:
@@ -216,3 +283,13 @@ def test_a_stopped_run_says_the_command_that_goes_on(school: Visitor, workspace:
         at = workspace.now()
         unit.runs.set_state(find_run(unit, run).id, "stopped", "Go on with: redloom resume it", at)
     assert "Go on with: redloom resume it" in school.get(f"{SCHOOL}/runs/{run}").text
+
+
+def test_programs_read_runs_too(school: Visitor, run: str) -> None:
+    api = "/api/v1/studies/school-health/runs"
+    listed = school.client.get(api).json()
+    assert [one["run"] for one in listed["runs"]] == [run] and listed["after"] == ""
+    one = school.client.get(f"{api}/{run}").json()
+    assert one["run"]["state"] == "completed" and one["arms"][1]["states"] == {"completed": 30}
+    assert [judge["rater"] for judge in one["judges"]] == ["rule:refusal"]
+    assert school.client.get(f"{api}/last").status_code == 404

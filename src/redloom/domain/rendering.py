@@ -198,18 +198,21 @@ class Frames:
         """``definitions`` by (kind, slug)."""
         self._definitions = definitions
         self._digests: dict[tuple[str, str], str] = {}
+        self._titles: dict[str, Mapping[str, str]] = {}
 
     def slugs(self, kind: str) -> list[str]:
         """The slugs of a kind."""
         return [slug for found, slug in self._definitions if found == kind]
 
-    def titles(self, kind: str) -> dict[str, str]:
+    def titles(self, kind: str) -> Mapping[str, str]:
         """Slug -> title of the definitions of a kind that has titles."""
-        return {
-            slug: d.title
-            for (found, slug), d in self._definitions.items()
-            if found == kind and isinstance(d, _TITLED)
-        }
+        if kind not in self._titles:
+            self._titles[kind] = {
+                slug: found.title
+                for (kind_of, slug), found in self._definitions.items()
+                if kind_of == kind and isinstance(found, _TITLED)
+            }
+        return self._titles[kind]
 
     def scenarios_about(self, harm: str) -> list[str]:
         """The slugs of the scenarios that are about a harm."""

@@ -24,27 +24,17 @@ def remembered(
     return _kept(workspace, (study, what), unit.studies.state(study), make)
 
 
-def remembered_of_attempts(
-    workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
-) -> T:
-    """What ``make`` gives of the attempts of a run; made anew each time while it may still go."""
-    if run.state not in SETTLED:
-        return make()
-    return _kept(workspace, ("attempts", run.id, what), _moved(run), make)
-
-
 def remembered_of_run(
     workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
 ) -> T:
-    """What ``make`` gives, made anew only where the run has other attempts, judgements, decisions or probes of judges."""
-    state = (
-        _moved(run),
-        None if run.state in SETTLED else _attempts(unit, run),
-        _judgements(workspace, unit, run),
-        unit.runs.count_decisions(run.id),
-        unit.judgements.count_probes(),
-    )
-    return _kept(workspace, ("run", run.id, what), state, make)
+    """What ``make`` gives, made anew only where the run was changed, or a judge was probed."""
+    return _kept(workspace, ("run", run.id, what), _state(unit, run), make)
+
+
+def is_remembered_of_run(workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable) -> bool:
+    """Whether it need not be made."""
+    known = workspace.memory.get(("run", run.id, what))
+    return known is not None and known[0] == _state(unit, run)
 
 
 def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
@@ -55,19 +45,13 @@ def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
     )
 
 
-def _moved(run: StoredRun) -> Hashable:
-    return run.state, run.message, run.finished_at
-
-
-def _attempts(unit: UnitOfWork, run: StoredRun) -> Hashable:
+def _state(unit: UnitOfWork, run: StoredRun) -> Hashable:
+    """What changes with a run; its attempts are looked at only while somebody may execute it."""
+    found = run.changes, unit.judgements.count_probes()
+    if run.state in SETTLED:
+        return found
     states = unit.runs.states(run.id)
-    return unit.runs.spent(run.id), tuple((arm, *sorted(found.items())) for arm, found in states.items())
-
-
-def _judgements(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> int:
-    """How many the run has: counted anew only where there are more in all."""
-    key = ("judgements", run.id)
-    return _kept(workspace, key, unit.judgements.count(), lambda: unit.judgements.count_of(run.id))
+    return found, unit.runs.spent(run.id), tuple((arm, *sorted(one.items())) for arm, one in states.items())
 
 
 def _kept(workspace: Workspace, key: Hashable, state: object, make: Callable[[], T]) -> T:

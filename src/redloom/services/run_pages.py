@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from redloom.domain.arm import left_out
@@ -14,7 +14,7 @@ from redloom.ids import time_of
 from redloom.report.words import arm_meaning
 from redloom.services.execution import Executed, told
 from redloom.services.observing import PanelKey, panel_of
-from redloom.services.remembering import remembered_of_attempts, remembered_of_run
+from redloom.services.remembering import remembered_of_run
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
@@ -63,8 +63,6 @@ class RunView:
     told: Executed
     provisional: bool
     arms: tuple[ArmLine, ...]
-    errors: tuple[tuple[str, int], ...]
-    """The commonest messages of tries that failed, and how many."""
     judges: tuple[PanelKey, ...]
     pace: Pace | None
     """None where nothing began in the last minute, and for a run that does not go."""
@@ -84,7 +82,7 @@ def list_page(workspace: Workspace, study: str, *, after: str = "", before: str 
     with workspace.begin() as unit:
         found = unit.runs.page(unit.study_id(study), after=after, before=before, most=PAGE + 1)
         shown, more = split(found, PAGE, back=bool(before))
-        lines = tuple(_told(workspace, unit, run) for run in shown)
+        lines = tuple(_far(workspace, unit, run)[0] for run in shown)
     return RunsPage(
         runs=lines,
         before=shown[0].name if shown and (more if before else after) else "",
@@ -96,16 +94,12 @@ def view_run(workspace: Workspace, study: str, name: str) -> RunView:
     """One run; raises UnknownNameError."""
     with workspace.begin() as unit:
         run = open_run(unit, study, name)
-        line = _told(workspace, unit, run)
-        arms, errors = remembered_of_attempts(
-            workspace, unit, run, "arms", lambda: (_arms(unit, run), tuple(unit.runs.errors(run.id, most=5)))
-        )
+        line, arms = _far(workspace, unit, run)
         return RunView(
             run=run,
             told=line,
             provisional=unit.releases(run.study_id).by_id(run.release_id).manifest.provisional,
             arms=arms,
-            errors=errors,
             judges=panels(instruments_of(workspace, unit, run)),
             pace=_pace(workspace, unit, run, line) if run.state == "running" else None,
         )
@@ -128,8 +122,15 @@ def split(found: Sequence[T], most: int, *, back: bool) -> tuple[Sequence[T], bo
     return (found[-most:] if back else found[:most]), len(found) > most
 
 
-def _told(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Executed:
-    return remembered_of_attempts(workspace, unit, run, "told", lambda: told(unit, run))
+def _far(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> tuple[Executed, tuple[ArmLine, ...]]:
+    """How far a run is, as a whole and by condition."""
+
+    def made() -> tuple[Executed, tuple[ArmLine, ...]]:
+        line = told(unit, run)
+        failed = unit.runs.errors(run.id, most=5) if line.states.keys() & {"error", "blocked"} else ()
+        return replace(line, errors=tuple(failed)), _arms(unit, run)
+
+    return remembered_of_run(workspace, unit, run, "far", made)
 
 
 def _arms(unit: UnitOfWork, run: StoredRun) -> tuple[ArmLine, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
@@ -15,14 +16,14 @@ from redloom.errors import UnknownNameError
 from redloom.report.words import LONGEST_SHOWN, LONGEST_SHOWN_LATE, VERDICT_WORDS
 from redloom.services.execution import render_for
 from redloom.services.observing import CUT, Mark, PanelKey, concerns, fold, panel_of
-from redloom.services.remembering import frames_of
+from redloom.services.remembering import SETTLED, frames_of, remembered_of_run
 from redloom.services.run_pages import instruments_of, open_run, panels, split
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.repositories.talks import CutTurn, Place, Said, StoredTalk, TalkQuery
 from redloom.storage.unit_of_work import UnitOfWork
 
-PAGE = 40
+PAGE = 30
 BEGINNING = 160
 """Characters of a conversation that a list shows."""
 MOST_SHOWN = 2_000_000
@@ -126,6 +127,15 @@ class TurnView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Another conversation that matches."""
+
+    id: str
+    ordinal: int
+    """Of its case in the release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TalkView:
     """One conversation of a run with all that was said of it."""
 
@@ -146,8 +156,8 @@ class TalkView:
     judgements: tuple[ShownJudgement, ...]
     dissent: tuple[ShownJudgement, ...]
     """By dissenting rubrics."""
-    previous: TalkLine | None
-    next: TalkLine | None
+    previous: Step | None
+    next: Step | None
 
 
 def list_talks(
@@ -156,12 +166,12 @@ def list_talks(
     """One page of the conversations of a run that match; raises UnknownNameError for a run there is not."""
     with workspace.begin() as unit:
         reader = _Reader(workspace, unit, open_run(unit, study, name), wanted)
-        lines = reader.lines(after=_place(after), before=_place(before), most=PAGE + 1)
-        shown, more = split(lines, PAGE, back=bool(before))
+        rows = reader.rows(after=_place(after), before=_place(before), most=PAGE + 1)
+        shown, more = split(rows, PAGE, back=bool(before))
         frames = reader.frames
         return TalksPage(
             run=reader.run,
-            lines=tuple(shown),
+            lines=tuple(reader.lines(shown)),
             before=_key(shown[0]) if shown and (more if before else after) else "",
             after=_key(shown[-1]) if shown and (before or more) else "",
             arms=reader.run.spec.arms,
@@ -212,47 +222,81 @@ class _Reader:
     def __init__(self, workspace: Workspace, unit: UnitOfWork, run: StoredRun, wanted: TalkFilter) -> None:
         self.run, self.wanted = run, wanted
         self.frames: Frames = frames_of(workspace, unit, run)
-        self._unit, self._talks = unit, unit.talks(run)
+        self._workspace, self._unit, self._talks = workspace, unit, unit.talks(run)
         self._instruments = instruments_of(workspace, unit, run)
         self.panels = panels(self._instruments)
+        numbers = {panel: number for number, panel in enumerate(self.panels)}
+        self._headline = {
+            digest: numbers[panel_of(one)] for digest, one in self._instruments.items() if not one.variant
+        }
+        """Instrument with a headline rubric -> number of its judge."""
         self._query = self._asked()
 
-    def lines(
+    def rows(
         self, *, after: Place | None = None, before: Place | None = None, most: int, held: bool = False
-    ) -> list[TalkLine]:
-        """At most ``most`` lines after a place, or the last ones before one."""
+    ) -> list[StoredTalk]:
+        """At most ``most`` after a place, or the last ones before one."""
         query = replace(self._query, held=held)
-        found: list[TalkLine] = []
+        found: list[StoredTalk] = []
         while len(found) < most:
-            rows = self._talks.page(query, after=after, before=before, most=most)
-            lines = self._fitting(rows)
-            found = lines + found if before else found + lines
+            few = self._near(query, before or after, most, back=before is not None)
+            rows = self._talks.page(query, after=after, before=before, most=most, ordinals=few)
+            fitting = self._fitting(rows) if query.said else rows
+            found = fitting + found if before else found + fitting
             if len(rows) < most:
                 break
             before, after = (rows[0].place, None) if before else (None, rows[-1].place)
         return found[-most:] if before else found[:most]
 
+    def _near(self, query: TalkQuery, place: Place | None, most: int, *, back: bool) -> Sequence[int] | None:
+        """The cases at a place and the next ``most`` that have a match; None where looking is as quick.
+
+        All with a match are found once and kept as long as nothing changes, and so never for a run that goes.
+        """
+        if not query.may_match_few or self.run.state not in SETTLED:
+            return None
+        key = ("ordinals", query)
+        every = remembered_of_run(
+            self._workspace, self._unit, self.run, key, lambda: self._talks.ordinals(query)
+        )
+        if place is None:
+            return every[: most + 1]
+        if back:
+            end = bisect_right(every, place.ordinal)
+            return every[max(end - most - 1, 0) : end]
+        start = bisect_left(every, place.ordinal)
+        return every[start : start + most + 1]
+
+    def lines(self, rows: Sequence[StoredTalk]) -> list[TalkLine]:
+        """What a list shows of these."""
+        cases, judged = self._cases(rows), self._judged(rows)
+        keys = [row.interaction for row in rows if row.interaction is not None]
+        said = self._talks.beginnings(keys, most=BEGINNING)
+        return [
+            self._line(row, *cases[row.place.ordinal], said, judged.get(row.interaction or b"", ()))
+            for row in rows
+        ]
+
     def view(self, key: bytes, talk: StoredTalk) -> TalkView:
         """One conversation whole."""
         slug, case = self._cases([talk])[talk.place.ordinal]
         frame, harm = self.frames.frame(case), self.frames.harm(case)
-        rubrics = _rubrics(self.frames, case)
         size = max(1, self._talks.count_turns(key))
         most = min(LONGEST_SHOWN, max(LONGEST_SHOWN_LATE, MOST_SHOWN // size))
         turns = self._talks.turns(key, most=most)
         numbers = {one.id: number for number, one in enumerate(turns, start=1)}
         found = [j for j in self._unit.judgements.of([key]).get(key, ()) if self._concerns(j, case)]
         language = frame.language
+        rubrics = _rubrics(self.frames, case) if any(one.answers for one in found) else {}
         shown = [
             _shown(j, self._instruments[j.instrument], numbers, rubrics, self._level(j, case), language)
             for j in found
         ]
-        own = [j for j in found if not self._instruments[j.instrument].variant]
         rendering: Rendering | None = None
         if self.run.spec.frame != "imported":
             rendering = render_for(frame, self.run.spec, talk.place.arm)
-        before = self.lines(before=talk.place, most=1, held=True)
-        after = self.lines(after=talk.place, most=1, held=True)
+        before = self.rows(before=talk.place, most=1, held=True)
+        after = self.rows(after=talk.place, most=1, held=True)
         return TalkView(
             run=self.run,
             id=key.hex(),
@@ -268,15 +312,15 @@ class _Reader:
                     number=numbers[one.id],
                     turn=one,
                     is_limited=one.finish_reason in CUT,
-                    votes=self._votes([j for j in own if j.turn == one.id]),
+                    votes=self._votes([j for j in found if j.turn == one.id], case),
                 )
                 for one in turns
             ),
-            votes=self._votes([j for j in own if j.turn is None]),
+            votes=self._votes([j for j in found if j.turn is None], case),
             judgements=tuple(one for one in shown if not one.by),
             dissent=tuple(one for one in shown if one.by),
-            previous=before[0] if before else None,
-            next=after[0] if after else None,
+            previous=_step(before),
+            next=_step(after),
         )
 
     def _asked(self) -> TalkQuery:
@@ -299,33 +343,32 @@ class _Reader:
 
     def _asked_judges(self) -> tuple[tuple[int, ...], ...]:
         """The numbers of the instruments of each judge that is asked for."""
-        numbers = self._unit.judgements.numbers(self._instruments)
-        found: dict[PanelKey, list[int]] = {}
-        for digest, one in self._instruments.items():
-            if not one.variant and self.wanted.judge in ("", one.rater):
-                found.setdefault(panel_of(one), []).append(numbers[digest])
+        numbers = self._unit.judgements.numbers(self._headline)
+        found: dict[int, list[int]] = {}
+        for digest, panel in self._headline.items():
+            if self.wanted.judge in ("", self.panels[panel].rater):
+                found.setdefault(panel, []).append(numbers[digest])
         return tuple(map(tuple, found.values()))
 
-    def _fitting(self, rows: Sequence[StoredTalk]) -> list[TalkLine]:
-        """The lines of these, without those whose judges now say otherwise than was asked."""
-        cases = self._cases(rows)
-        keys = list({row.interaction for row in rows if row.interaction is not None})
-        judged = self._unit.judgements.of(keys)
-        said = self._talks.beginnings(keys, most=BEGINNING)
-        lines: list[TalkLine] = []
-        for row in rows:
-            slug, case = cases[row.place.ordinal]
-            found = judged.get(row.interaction or b"", ())
-            marks = self._marks([j for j in found if self._concerns(j, case)])
-            if self._fits(marks):
-                lines.append(self._line(row, slug, case, said.get(row.interaction or b"", ""), marks))
-        return lines
+    def _fitting(self, rows: Sequence[StoredTalk]) -> list[StoredTalk]:
+        """Those of these whose judges still say what was asked: a later judgement may say otherwise."""
+        cases, judged = self._cases(rows), self._judged(rows)
+        return [
+            row
+            for row in rows
+            if self._fits(self._marks(judged.get(row.interaction or b"", ()), cases[row.place.ordinal][1]))
+        ]
 
     def _line(
-        self, row: StoredTalk, slug: str, case: Case, said: str, marks: Mapping[PanelKey, Mark]
+        self,
+        row: StoredTalk,
+        slug: str,
+        case: Case,
+        said: Mapping[bytes, str],
+        judgements: Sequence[Judgement],
     ) -> TalkLine:
         frame, harm = self.frames.frame(case), self.frames.harm(case)
-        language = frame.language
+        words = said.get(row.interaction or b"", "")
         return TalkLine(
             id=row.interaction.hex() if row.interaction else "",
             ordinal=row.place.ordinal,
@@ -334,38 +377,41 @@ class _Reader:
             persona=frame.persona.title if frame.persona else "",
             context=frame.context.title if frame.context else "",
             harm=harm[1].title if harm else "",
-            language=language or "",
+            language=frame.language or "",
             arm=row.place.arm,
             index=row.place.index,
             state=row.state,
             error=row.error or "",
-            said=" ".join(said.split()) + ("…" if len(said) == BEGINNING else ""),
-            votes=tuple(_vote(panel, mark) for panel, mark in marks.items()),
+            said=" ".join(words.split()) + ("…" if len(words) == BEGINNING else ""),
+            votes=self._votes(judgements, case),
         )
 
-    def _marks(self, judgements: Iterable[Judgement]) -> dict[PanelKey, Mark]:
-        """What each judge says by the headline rubric."""
-        groups: dict[PanelKey, list[Judgement]] = {}
+    def _marks(self, judgements: Iterable[Judgement], case: Case) -> dict[int, Mark]:
+        """What each judge says by the headline rubric, by number."""
+        groups: dict[int, list[Judgement]] = {}
         for one in judgements:
-            instrument = self._instruments[one.instrument]
-            if not instrument.variant:
-                groups.setdefault(panel_of(instrument), []).append(one)
-        return {panel: fold(groups[panel]) for panel in self.panels if panel in groups}
+            number = self._headline.get(one.instrument)
+            if number is not None and self._concerns(one, case):
+                groups.setdefault(number, []).append(one)
+        return {number: fold(groups[number]) for number in sorted(groups)}
 
-    def _votes(self, judgements: Iterable[Judgement]) -> tuple[Vote, ...]:
-        return tuple(_vote(panel, mark) for panel, mark in self._marks(judgements).items())
+    def _votes(self, judgements: Iterable[Judgement], case: Case) -> tuple[Vote, ...]:
+        return tuple(_vote(self.panels[n], mark) for n, mark in self._marks(judgements, case).items())
 
-    def _fits(self, marks: Mapping[PanelKey, Mark]) -> bool:
+    def _fits(self, marks: Mapping[int, Mark]) -> bool:
         said = self.wanted.said
-        if said not in SAID:
-            return True
-        asked = [panel for panel in self.panels if self.wanted.judge in ("", panel.rater)]
-        found = [marks[panel] for panel in asked if panel in marks]
+        asked = [n for n, panel in enumerate(self.panels) if self.wanted.judge in ("", panel.rater)]
+        found = [marks[n] for n in asked if n in marks]
         if said == "unjudged":
             return sum(one.state == "ok" for one in found) < len(asked)
         if said == "refused":
             return any(one.refusal == "full" for one in found)
         return any(one.verdict == said for one in found)
+
+    def _judged(self, rows: Iterable[StoredTalk]) -> dict[bytes, list[Judgement]]:
+        return self._unit.judgements.of(
+            list({row.interaction for row in rows if row.interaction is not None})
+        )
 
     def _cases(self, rows: Iterable[StoredTalk]) -> dict[int, tuple[str, Case]]:
         releases = self._unit.releases(self.run.study_id)
@@ -450,5 +496,12 @@ def _place(key: str) -> Place | None:
     return Place(int(ordinal), arm, int(index))
 
 
-def _key(line: TalkLine) -> str:
-    return f"{line.ordinal}.{line.arm}.{line.index}"
+def _key(row: StoredTalk) -> str:
+    return f"{row.place.ordinal}.{row.place.arm}.{row.place.index}"
+
+
+def _step(rows: Sequence[StoredTalk]) -> Step | None:
+    found = rows[0] if rows else None
+    return (
+        Step(id=found.interaction.hex(), ordinal=found.place.ordinal) if found and found.interaction else None
+    )

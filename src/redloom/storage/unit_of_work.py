@@ -28,9 +28,15 @@ class UnitOfWork:
         self.connection = connection
         self.studies = Studies(connection)
         self.runs = Runs(connection)
-        self.judgements = Judgements(connection)
+        self._judged: set[int] = set()
+        self.judgements = Judgements(connection, self._judged)
         self.people = People(connection)
         self.explorations = Explorations(connection)
+
+    def note_changes(self) -> None:
+        """Count what was judged as a change of its runs: last of all, since others wait for the row from then on."""
+        for number in sorted(self._judged):
+            self.runs.changed(number)
 
     def study_id(self, slug: str) -> int:
         """The id of a study; raises UnknownNameError."""
@@ -66,4 +72,6 @@ class UnitOfWork:
 def unit_of_work(database: Database) -> Generator[UnitOfWork]:
     """One transaction: everything in it is stored, or nothing."""
     with database.begin() as connection:
-        yield UnitOfWork(connection)
+        unit = UnitOfWork(connection)
+        yield unit
+        unit.note_changes()

@@ -35,6 +35,8 @@ class StoredRun:
     message: str | None
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
+    changes: int
+    """How often it was moved, judged, or decided on: what is worked out of a run that does not go holds until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,12 @@ class Runs:
         self, run_id: int, state: RunState, message: str | None, at: datetime.datetime | None
     ) -> None:
         """Move a run to a state."""
-        values = {"state": state, "message": message, "finished_at": at}
+        values = {"state": state, "message": message, "finished_at": at, "changes": run.c.changes + 1}
+        self._connection.execute(run.update().where(run.c.id == run_id).values(values))
+
+    def changed(self, run_id: int) -> None:
+        """Note that something was done to a run."""
+        values = {"changes": run.c.changes + 1}
         self._connection.execute(run.update().where(run.c.id == run_id).values(values))
 
     def attempts(self, run_id: int, stimuli: Sequence[str]) -> list[StoredAttempt]:
@@ -139,11 +146,7 @@ class Runs:
         """Store what was decided on a run."""
         row = {"run_id": run_id, "id": id, "body": decision.model_dump(mode="json")}
         self._connection.execute(decision_table.insert(), [row])
-
-    def count_decisions(self, run_id: int) -> int:
-        """How often something was decided on a run."""
-        query = sa.select(sa.func.count()).where(decision_table.c.run_id == run_id)
-        return self._connection.scalar(query) or 0
+        self.changed(run_id)
 
     def decisions(self, run_id: int) -> list[Decision]:
         """What was decided on a run, oldest first."""
@@ -281,6 +284,7 @@ def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRun:
         row.message,
         row.created_at,
         row.finished_at,
+        row.changes,
     )
 
 

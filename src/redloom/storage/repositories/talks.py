@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -50,6 +51,11 @@ class TalkQuery:
     """The instruments of each judge that may have said it."""
     held: bool = False
     """Only where something was said."""
+
+    @property
+    def may_match_few(self) -> bool:
+        """Whether one may have to look far for the next that matches."""
+        return bool(self.state or self.said or self.scenarios is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +116,27 @@ class Talks:
         self._state: sa.ColumnElement[str] = sa.literal("completed") if self._imported else attempt.c.state
         self._interaction = imported.c.interaction if self._imported else attempt.c.interaction
 
+    def ordinals(self, query: TalkQuery) -> array[int]:
+        """The cases with a conversation that matches, in order."""
+        found = self._from(release_case.c.ordinal).where(*self._wanted(query)).distinct()
+        return array("I", self._connection.scalars(found.order_by(release_case.c.ordinal)))
+
     def page(
-        self, query: TalkQuery, *, after: Place | None = None, before: Place | None = None, most: int
+        self,
+        query: TalkQuery,
+        *,
+        after: Place | None = None,
+        before: Place | None = None,
+        most: int,
+        ordinals: Sequence[int] | None = None,
     ) -> list[StoredTalk]:
         """At most ``most`` that match after a place, or the last ones before one, in the order of places.
 
-        What judges said is asked of any judgement that stands; a later one by the same judge may say otherwise.
+        ``ordinals`` are the only cases looked at (at most some hundreds); None for all. What judges said is asked of any judgement that stands; a later one by the same judge may say otherwise.
         """
         found = self._select().where(*self._wanted(query))
+        if ordinals is not None:
+            found = found.where(release_case.c.ordinal.in_(ordinals))
         place = before or after
         if place is not None:
             found = found.where(*self._beyond(place, back=before is not None))
@@ -207,6 +226,9 @@ class Talks:
             (imported.c.system if self._imported else sa.null()).label("system"),
             *((sa.null() if self._imported else attempt.c[name]).label(name) for name in used),
         ]
+        return self._from(*columns).join(interaction, interaction.c.id == self._interaction, isouter=True)
+
+    def _from(self, *columns: sa.ColumnElement[Any]) -> sa.Select[*tuple[Any, ...]]:
         of_case = (
             imported.c.ordinal == release_case.c.ordinal
             if self._imported
@@ -216,7 +238,6 @@ class Talks:
         return (
             sa.select(*columns)
             .join_from(release_case, table, of_case)
-            .join(interaction, interaction.c.id == self._interaction, isouter=True)
             .where(release_case.c.release_id == self._run.release_id, table.c.run_id == self._run.id)
         )
 

@@ -12,7 +12,7 @@ from redloom.services.reporting import show_report
 from redloom.services.run_pages import RunsPage, RunView
 from redloom.services.runs import cancel_run
 from redloom.services.showing import name_study
-from redloom.services.talk_pages import TalkFilter, TalkLine, TalksPage, TalkView
+from redloom.services.talk_pages import Step, TalkFilter, TalkLine, TalksPage, TalkView
 from redloom.web.asking import Answer, Ask, Document, Page, See, number_in
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'"
@@ -21,7 +21,14 @@ TEXT_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
 """A text is text, whatever stands in it."""
 LOOK_SECONDS = 3
 """A page of a run that goes looks again after so long."""
-STATES = ("completed", "error", "blocked", "claimed", "over_budget", "cancelled")
+STATES: Mapping[str, str] = {
+    "completed": "completed",
+    "error": "error",
+    "blocked": "blocked by the provider",
+    "claimed": "begun",
+    "over_budget": "over budget",
+    "cancelled": "cancelled",
+}
 SAID: Mapping[str, str] = {
     "harm": "harm",
     "no_harm": "no harm",
@@ -44,7 +51,7 @@ class Where:
         """The list with another filter or place."""
         return self.root + self._query(changes)
 
-    def talk(self, line: TalkLine) -> str:
+    def talk(self, line: TalkLine | Step) -> str:
         """One conversation, with the filter that its neighbours go by."""
         return f"{self.root}/{line.id}{self._query({'case': str(line.ordinal)})}"
 
@@ -62,6 +69,7 @@ class RunList(Page):
     moment: ClassVar[str] = "runs"
     study: str
     found: RunsPage
+    state_words: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +80,18 @@ class RunPage(Page):
     moment: ClassVar[str] = "runs"
     here: str
     view: RunView
+    state_words: Mapping[str, str]
     look_seconds: int
     may_cancel: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitPage(Page):
+    """A report that is being made."""
+
+    template: ClassVar[str] = "waiting.html.j2"
+    moment: ClassVar[str] = "runs"
+    look_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +102,7 @@ class TalkList(Page):
     moment: ClassVar[str] = "runs"
     found: TalksPage
     where: Where
-    states: tuple[str, ...] = STATES
+    state_words: Mapping[str, str]
     said_words: Mapping[str, str]
 
 
@@ -111,6 +129,7 @@ def listing(ask: Ask) -> Answer:
         crumbs=_crumbs(ask),
         study=ask.study,
         found=run_pages.list_page(ask.workspace, ask.study, after=after, before=before),
+        state_words=STATES,
     )
 
 
@@ -121,6 +140,7 @@ def entry(ask: Ask) -> Answer:
         crumbs=(*_crumbs(ask), ("Runs", f"/studies/{ask.study}/runs")),
         here=_here(ask),
         view=run_pages.view_run(ask.workspace, ask.study, ask.parts["run"]),
+        state_words=STATES,
         look_seconds=LOOK_SECONDS,
         may_cancel=ask.person.may("lead"),
     )
@@ -135,7 +155,12 @@ def cancel(ask: Ask) -> Answer:
 
 def report(ask: Ask) -> Answer:
     """The report of a run, as ``redloom report`` writes it, its conversations beside it."""
-    content = show_report(ask.workspace, ask.study, ask.parts["run"])
+    making = number_in(ask.query.text("making"), 0)
+    content = show_report(ask.workspace, ask.study, ask.parts["run"], making=making)
+    if content == making:
+        return WaitPage(heading="The report is being made", crumbs=_in_run(ask), look_seconds=LOOK_SECONDS)
+    if isinstance(content, int):
+        return See(f"{_here(ask)}/report?making={content}")
     return Document(content=content, headers={"Content-Security-Policy": REPORT_POLICY})
 
 
@@ -151,6 +176,7 @@ def conversations(ask: Ask) -> Answer:
         crumbs=_in_run(ask),
         found=found,
         where=_where(ask, wanted),
+        state_words=STATES,
         said_words=SAID,
     )
 

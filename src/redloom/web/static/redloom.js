@@ -98,6 +98,8 @@ async function look() {
   setTimeout(look, here.dataset.again * 1000);
 }
 setTimeout(look, (document.querySelector("[data-again]")?.dataset.again ?? 0) * 1000);
+const waiting = document.querySelector("[data-reload]");
+if (waiting) setTimeout(() => location.reload(), waiting.dataset.reload * 1000);
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
