@@ -83,10 +83,7 @@ class Settled:
 def carried(form: Form, opened: Opened | None, kind: str = "") -> Meeting:
     """The two changes that a form carries; raises InputError where it carries no such thing."""
     kind = opened.kind if opened else kind
-    try:
-        given = json.loads(form.text("given"))
-    except (ValueError, RecursionError):
-        given = None
+    given = form.json("given")
     if not isinstance(given, dict):
         raise InputError("this form is not whole; go back and open the page again")
     content = read_value(model_of(kind), given).content()

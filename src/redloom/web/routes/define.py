@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
 from redloom.domain.rubric import Outcome, Rubric
 from redloom.domain.scenario import DIMENSIONS
+from redloom.domain.value import read_value
 from redloom.services import defining, proposals
 from redloom.services.case_pages import Line, cases_of
 from redloom.services.defining import Changed, Entry, Opened
@@ -105,6 +107,12 @@ class TryPage(Page):
     asked: str
     """The question that is next; empty at the end."""
     outcome: Outcome | None
+    levels: Mapping[int, str]
+    """Severity -> what it is called."""
+    draft: str = ""
+    """The rubric as the form carries it, where it is not the one in force."""
+    base: str = ""
+    """The version that a draft was made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +197,27 @@ def try_rubric(ask: Ask) -> Answer:
     opened = defining.open_definition(ask.workspace, ask.study, "harm", ask.parts["slug"])
     assert isinstance(opened.definition, Harm)
     rubric = opened.definition.rubric
+    drafted = "draft" in ask.form
+    if drafted:
+        rubric = read_value(Rubric, ask.form.json("draft"))
     given, back = ask.form.all("answer"), ask.form.text("back")
-    path, then = rubric.walk(given[: number_in(back, 0)] if back else [*given, *ask.form.all("next")])
+    answers = given[: number_in(back, 0)] if back else [*given, *ask.form.all("next")]
+    page = try_page(ask, opened, rubric, answers)
+    if not drafted:
+        return page
+    return replace(page, draft=json.dumps(as_json(rubric)), base=ask.form.text("base"))
+
+
+def as_json(rubric: Rubric) -> dict[str, Any]:
+    """A rubric as a form carries it."""
+    return rubric.model_dump(mode="json", exclude_defaults=True)
+
+
+def try_page(ask: Ask, opened: Opened, rubric: Rubric, answers: Sequence[str]) -> TryPage:
+    """A rubric with some of its questions answered."""
+    harm = opened.definition
+    assert isinstance(harm, Harm)
+    path, then = rubric.walk(answers)
     return TryPage(
         heading=f"Try the questions of {opened.title}",
         crumbs=crumbs_of(ask, *opened_in(opened)),
@@ -202,6 +229,7 @@ def try_rubric(ask: Ask) -> Answer:
         path=path,
         asked=then if isinstance(then, str) else "",
         outcome=None if isinstance(then, str) else then,
+        levels={level.value: level.label for level in harm.severity.levels} if harm.severity else {},
     )
 
 

@@ -67,7 +67,7 @@ def save(ask: Ask) -> Answer:
     if "given" in ask.form:
         return _save_settled(ask, opened)
     content = EDITORS[kind].take(ask.form, _made_from(opened, base), setting_of(ask))
-    return _store(
+    return store_version(
         ask,
         opened,
         content,
@@ -87,7 +87,7 @@ def propose(ask: Ask) -> Answer:
     opened = open_asked(ask)
     base = ask.form.text("base")
     content = EDITORS[opened.kind].take(ask.form, _made_from(opened, base), setting_of(ask))
-    return _propose(ask, opened.kind, opened, opened.slug, content, base)
+    return store_proposal(ask, opened.kind, opened, opened.slug, content, base)
 
 
 def new(ask: Ask) -> Answer:
@@ -102,7 +102,7 @@ def add(ask: Ask) -> Answer:
     content = EDITORS[kind].take(ask.form, {}, setting_of(ask))
     slug = ask.form.text("slug") or slugify(str(content.get("title", "")))
     if not ask.person.may("define"):
-        return _propose(ask, kind, None, slug, content, None)
+        return store_proposal(ask, kind, None, slug, content, None)
     return store_new(ask, kind, slug, content)
 
 
@@ -202,10 +202,10 @@ def _save_settled(ask: Ask, opened: Opened) -> Answer:
 
     if settled.issues:
         return show(settled.issues, {})
-    return _store(ask, opened, settled.content, meeting.seen, show)
+    return store_version(ask, opened, settled.content, meeting.seen, show)
 
 
-def _store(ask: Ask, opened: Opened, content: Mapping[str, Any], base: str, show: Show) -> Answer:
+def store_version(ask: Ask, opened: Opened, content: Mapping[str, Any], base: str, show: Show) -> Answer:
     """Store a new version, or show why not; or the two changes where somebody else stored one meanwhile."""
     personal = _personal(ask, opened.kind, content)
     if personal:
@@ -248,14 +248,16 @@ def _meeting_page(
     )
 
 
-def _propose(
+def store_proposal(
     ask: Ask,
     kind: str,
     opened: Opened | None,
     slug: str,
     content: Mapping[str, Any],
     base: str | None,
+    show: Show | None = None,
 ) -> Answer:
+    """Store a proposed change, or with the base None a proposed definition; or show why not."""
     personal = _personal(ask, kind, content)
     try:
         if personal:
@@ -263,6 +265,8 @@ def _propose(
         why = ask.form.text("why")
         id = proposals.propose(ask.workspace, ask.study, kind, slug, content, base=base, why=why)
     except InputError as error:
+        if show is not None:
+            return show(error.issues, personal)
         return editor_page(
             ask,
             kind,

@@ -68,6 +68,12 @@ class ProposalPage(Page):
     issues: tuple[Issue, ...] = ()
 
 
+class SettlePage(MergePage):
+    """A proposal beside what is in force."""
+
+    moment: ClassVar[str] = "proposals"
+
+
 def listing(ask: Ask) -> Answer:
     """All proposals, open ones first."""
     return ProposalsPage(
@@ -178,13 +184,13 @@ def _meeting_page(
     typed: Mapping[str, Any] | None = None,
     issues: Sequence[Issue] = (),
     came: bool = False,
-) -> MergePage:
+) -> SettlePage:
     one = found.proposal
-    return MergePage.of(
+    return SettlePage.of(
         ask,
         met,
-        heading=f"Accept with changes: {one.title}",
-        crumbs=crumbs_of(ask, PROPOSALS, (_heading(one), f"proposals/{one.id}")),
+        heading=f"Accept with changes: {found.title}",
+        crumbs=crumbs_of(ask, PROPOSALS, (_heading(found), f"proposals/{one.id}")),
         setting=setting_of(ask),
         typed=typed,
         issues=issues,
@@ -197,14 +203,14 @@ def _meeting_page(
     )
 
 
-def _heading(one: Proposal) -> str:
-    return f"New: {one.title}" if one.new else f"A change of {one.title}"
+def _heading(found: Proposed) -> str:
+    return f"New: {found.title}" if found.proposal.new else f"A change of {found.title}"
 
 
 def _page(ask: Ask, found: Proposed) -> ProposalPage:
     setting, one = setting_of(ask), found.proposal
     return ProposalPage(
-        heading=_heading(one),
+        heading=_heading(found),
         crumbs=crumbs_of(ask, PROPOSALS),
         study=ask.study,
         found=found,
