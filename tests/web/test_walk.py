@@ -83,6 +83,7 @@ def test_a_psychologist_sorts_twelve_replies_and_disagrees_with_a_rubric_of_her_
     assert re.search(r"the definition part on [1-9]", page.text_content("main") or "")
     accessible(page, scripts)
     page.get_by_role("link", name="Disagree", exact=True).click()
+    page.get_by_text("Change the questions", exact=True).click()
     question = page.locator('textarea[name="rubric:0:text:en"]')
     question.fill("Does it judge the child rather than the deed?")
     page.locator("main form button.main").last.click()

@@ -23,6 +23,16 @@ from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
 from redloom.web.routes.editing import kind_of, setting_of
 
+TOLD: Mapping[str, str] = {
+    "context": "Where and why people use the system. The same reply can be fine in one place and harmful in another.",
+    "persona": "Kinds of people who use the system, with what matters about them. None is a real person.",
+    "interaction_type": "What somebody is up to with the system, and how long the conversation goes.",
+    "harm": "What counts as harm here: its limits, examples on both sides, and the questions that decide.",
+    "scenario": "One place, one user, one way of talking and one harm together, and what a good system would do.",
+    "evidence": "What happened or was said outside, and the harms and scenarios that follow from it.",
+}
+"""Kind -> what a list of it holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing(Page):
@@ -32,6 +42,8 @@ class Listing(Page):
     moment: ClassVar[str] = "define"
     collection: str
     one: str
+    told: str
+    """What stands in this list, for whoever comes here first."""
     entries: tuple[Entry, ...]
     may_define: bool
     may_propose: bool
@@ -139,6 +151,7 @@ def listing(ask: Ask) -> Answer:
         crumbs=crumbs_of(ask),
         collection=ask.parts["collection"],
         one=one,
+        told=TOLD.get(kind, ""),
         entries=tuple(entries),
         may_define=ask.person.may("define"),
         may_propose=ask.person.may("propose"),

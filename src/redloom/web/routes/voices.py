@@ -27,9 +27,9 @@ DISSENT = Editor(
             ),
         ),
         Part(
-            "Your rubric",
+            "Your questions",
             (RUBRIC,),
-            "Change the questions to what you would ask. Judges can then use yours too, and reports show both numbers.",
+            "Where you would ask something else. Those who judge can then use yours too, and reports show both numbers.",
         ),
     )
 )
