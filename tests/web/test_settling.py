@@ -284,3 +284,16 @@ def test_a_disagreement_is_with_the_version_that_was_read(school: Visitor) -> No
     assert dict(again.fields)["why"] == "Tone."
     assert school.send(f"{HARM}/dissent", again.fields).status_code == 303
     assert "carer of one" in school.get(HARM).text
+
+
+def test_questions_that_both_changed_are_drawn_as_flows(
+    school: Visitor, rater: Visitor, workspace: Workspace
+) -> None:
+    where = proposed(rater, **{"rubric:0:text:en": "Does it remark at all?"})
+    edited(school, **{"rubric:0:text:en": f"Does it say a word? {HOSTILE}"})
+    page = school.get(f"{where}/settle")
+    assert page.source.count('<ol class="flow">') == 3 and HOSTILE not in page.source
+    form = page.form("/settle")
+    assert school.send(f"{where}/settle", [*form.fields, ("choice:rubric", "given")]).status_code == 303
+    [first, *_] = head(workspace).definition.rubric.questions.values()
+    assert "Does it remark at all?" in str(first.text)
