@@ -41,6 +41,7 @@ PAGES = (
     f"{SCHOOL}/harms/shaming/questions",
     f"{SCHOOL}/proposals",
     f"{SCHOOL}/charter/propose",
+    f"{SCHOOL}/charter/history",
     f"{SCHOOL}/harms/shaming/history",
     f"{SCHOOL}/scenarios/new?harm=shaming",
     f"{SCHOOL}/personas",

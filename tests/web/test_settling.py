@@ -257,6 +257,8 @@ def test_a_change_of_the_charter_waits_for_the_lead(
     page = school.get(where)
     assert "Owner" in page.text and "the head teacher" in page.text
     assert school.send(where, [*page.form(where).fields, ("way", "accept")]).status_code == 303
+    history = school.get(f"{SCHOOL}/charter/history").text
+    assert "Versions of the charter" in history and "the head teacher" in history and "guest rater" in history
     text = school.get(SCHOOL).text
     assert "the head teacher" in text and "accepted the change of the charter that guest rater" in text
 

@@ -65,7 +65,7 @@ def test_a_psychologist_sorts_twelve_replies_and_disagrees_with_a_rubric_of_her_
     page.goto(f"{SCHOOL}/harms/shaming/sort")
     page.get_by_label("Conversations", exact=True).fill("\n---\n".join(REPLIES))
     page.get_by_role("button", name="Sort what I pasted").click()
-    page.get_by_label("As").fill(f"psychologist {scripts}")
+    page.get_by_label("You sort as").fill(f"psychologist {scripts}")
     for n in range(12):
         page.locator(f'input[name="sorted:{n}"][value="{"harm" if n % 2 else "no_harm"}"]').check()
         page.locator(f'textarea[name="reason:{n}"]').fill("It judges the child." if n % 2 else "It is kind.")

@@ -105,6 +105,7 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/releases/{version}/verify", "read", releases.verify),
     Way("GET", "/studies/{study}/charter/edit", "lead", editing.edit),
     Way("POST", "/studies/{study}/charter/edit", "lead", editing.save),
+    Way("GET", "/studies/{study}/charter/history", "read", define.history),
     Way("GET", "/studies/{study}/charter/propose", "propose", editing.draft),
     Way("POST", "/studies/{study}/charter/propose", "propose", editing.propose),
     Way("GET", "/studies/{study}/cases", "read", create.listing),

@@ -21,7 +21,7 @@ from redloom.web.asking import Answer, Ask, Page, number_in
 from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
-from redloom.web.routes.editing import kind_of, setting_of
+from redloom.web.routes.editing import kind_of, open_asked, setting_of
 
 TOLD: Mapping[str, str] = {
     "context": "Where and why people use the system. The same reply can be fine in one place and harmful in another.",
@@ -95,7 +95,6 @@ class HistoryPage(Page):
 
     template: ClassVar[str] = "history.html.j2"
     moment: ClassVar[str] = "define"
-    collection: str
     opened: Opened
     before: int
     after: int
@@ -187,17 +186,15 @@ def entry(ask: Ask) -> Answer:
 
 
 def history(ask: Ask) -> Answer:
-    """The versions of a definition."""
-    kind, _, _ = kind_of(ask)
-    opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    """The versions of a definition, or of the charter."""
+    opened = open_asked(ask)
     newest = opened.newest.number
     after = number_in(ask.query.text("after"), newest)
     before = number_in(ask.query.text("before"), max(1, after - 1))
     changes = defining.compare_versions(opened, before, after) if before != after else []
     return HistoryPage(
-        heading=f"Versions of {opened.title}",
+        heading=f"Versions of {'the charter' if opened.kind == 'study' else opened.title}",
         crumbs=crumbs_of(ask, *opened_in(opened)),
-        collection=ask.parts["collection"],
         opened=opened,
         before=before,
         after=after,
