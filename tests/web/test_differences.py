@@ -14,7 +14,7 @@ from redloom.web.differences import MOST_WORDS, label_of, plain, tell_apart
     ("kind", "path", "label"),
     [
         ("harm", "definition.en", "Definition, en"),
-        ("harm", "severity.levels[0].value", "Scale of severity, 0, value"),
+        ("harm", "severity.levels[0].value", "Scale of severity, row 1, value"),
         ("harm", "rubric.questions.q.answers.yes.to", "Rubric, questions, q, answers, yes, to"),
         ("context", "norms.must_not", "The system must not"),
         ("study", "charter.owner", "Owner"),

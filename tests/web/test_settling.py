@@ -232,6 +232,25 @@ def test_what_looks_personal_in_proposed_evidence_is_marked(rater: Visitor) -> N
     assert answer.status_code == 422 and "may stay" in page.text and "Propose it" in page.text
 
 
+def test_what_an_accepter_writes_is_looked_over_for_what_is_personal(school: Visitor, rater: Visitor) -> None:
+    done = rater.send(f"{SCHOOL}/evidence/new", filled(rater, "evidence"))
+    where = done.headers["location"].partition("?")[0] + "/settle"
+    form = school.get(where).form("/settle")
+    answer = school.send(where, form.filled(text="Ask somebody@example.org."))
+    page = PageFound(answer.text)
+    assert answer.status_code == 422 and "email address" in page.text
+    assert school.send(where, [*page.form("/settle").fields, ("stay", "yes")]).status_code == 303
+    assert "Ask somebody@example.org." in school.get(f"{SCHOOL}/evidence").text
+
+
+def test_a_hole_in_the_map_becomes_a_proposal(rater: Visitor) -> None:
+    hole = next(link for link in rater.get(f"{SCHOOL}/map").links if "/scenarios/new?" in link)
+    page = rater.get(hole)
+    assert "Propose a new scenario" in page.text
+    given = dict(page.form("/new").fields)
+    assert given["persona"] and given["harm"] and not given["context"]
+
+
 def test_a_new_definition_is_no_dissent_and_may_be_declined(school: Visitor, rater: Visitor) -> None:
     where = rater.send(f"{SCHOOL}/harms/new", filled(rater, "harms")).headers["location"].partition("?")[0]
     page = school.get(where)

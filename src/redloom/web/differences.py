@@ -23,9 +23,12 @@ def label_of(kind: str, path: str) -> str:
     editor = EDITORS.get(kind)
     for field in sorted(editor.fields() if editor else (), key=lambda one: -len(one.path)):
         if place == field.path or place.startswith(field.path + "."):
-            rest = place[len(field.path) :].replace(".", ", ").replace("_", " ")
-            return field.label + rest
-    return place.replace(".", ", ").replace("_", " ")
+            return field.label + "".join(f", {_part(one)}" for one in place[len(field.path) :].split(".")[1:])
+    return ", ".join(_part(one) for one in place.split("."))
+
+
+def _part(name: str) -> str:
+    return f"row {int(name) + 1}" if name.isdecimal() and len(name) < 6 else _name(name)
 
 
 def plain(value: Any) -> str:

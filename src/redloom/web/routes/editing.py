@@ -112,7 +112,7 @@ def store_new(ask: Ask, kind: str, slug: str, content: Mapping[str, Any]) -> Ans
     def show(issues: Sequence[Issue], personal: Mapping[str, Sequence[tuple[str, str]]] = {}) -> Page:
         return editor_page(ask, kind, None, content, issues=issues, personal=personal, chosen_slug=slug)
 
-    personal = _personal(ask, kind, content)
+    personal = personal_in(ask, kind, content)
     if personal:
         return show(tell_personal(personal), personal)
     try:
@@ -207,7 +207,7 @@ def _save_settled(ask: Ask, opened: Opened) -> Answer:
 
 def store_version(ask: Ask, opened: Opened, content: Mapping[str, Any], base: str, show: Show) -> Answer:
     """Store a new version, or show why not; or the two changes where somebody else stored one meanwhile."""
-    personal = _personal(ask, opened.kind, content)
+    personal = personal_in(ask, opened.kind, content)
     if personal:
         return show(tell_personal(personal), personal)
     why = ask.form.text("why")
@@ -258,7 +258,7 @@ def store_proposal(
     show: Show | None = None,
 ) -> Answer:
     """Store a proposed change, or with the base None a proposed definition; or show why not."""
-    personal = _personal(ask, kind, content)
+    personal = personal_in(ask, kind, content)
     try:
         if personal:
             raise InputError(tell_personal(personal))
@@ -297,6 +297,6 @@ def _made_from(opened: Opened, base: str) -> Mapping[str, Any]:
     return opened.version(base).definition.content()
 
 
-def _personal(ask: Ask, kind: str, content: Mapping[str, Any]) -> Mapping[str, Sequence[tuple[str, str]]]:
+def personal_in(ask: Ask, kind: str, content: Mapping[str, Any]) -> Mapping[str, Sequence[tuple[str, str]]]:
     """What looks personal in a piece of evidence, unless it was said that it may stay."""
     return {} if kind != "evidence" or "stay" in ask.form else mark_personal(content)

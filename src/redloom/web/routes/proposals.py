@@ -11,6 +11,7 @@ from redloom.domain.value import read_value
 from redloom.errors import InputError, Issue
 from redloom.services import proposals
 from redloom.services.defining import Meanwhile, Opened, open_definition
+from redloom.services.evidence import tell_personal
 from redloom.services.proposals import Proposal, Proposed
 from redloom.web.asking import Answer, Ask, Page, See
 from redloom.web.crumbs import crumbs_of
@@ -18,7 +19,7 @@ from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
 from redloom.web.merging import Meeting, MergePage, carried
 from redloom.web.merging import settle as settle_form
-from redloom.web.routes.editing import by_field, setting_of
+from redloom.web.routes.editing import by_field, personal_in, setting_of
 from redloom.web.routes.study import Trouble
 
 STATES: Mapping[str, str] = {
@@ -139,8 +140,10 @@ def settle(ask: Ask) -> Answer:
     opened = _opened(ask, found)
     met = carried(ask.form, opened, found.proposal.kind)
     made = settle_form(ask.form, met, setting_of(ask))
-    if made.issues:
-        return _meeting_page(ask, found, met, typed=made.typed, issues=made.issues)
+    personal = personal_in(ask, met.kind, made.content)
+    issues = (*made.issues, *(tell_personal(personal) if personal else ()))
+    if issues:
+        return _meeting_page(ask, found, met, typed=made.typed, issues=issues)
     try:
         done = proposals.accept(
             ask.workspace,
