@@ -18,7 +18,7 @@ from redloom.web.editors import RUBRIC
 from redloom.web.fields import Editor, Part
 from redloom.web.routes import define, editing
 from redloom.web.routes.define import as_json
-from redloom.web.routes.editing import EditPage, by_field, open_asked, setting_of
+from redloom.web.routes.editing import NOTHING, EditPage, Personal, by_field, open_asked, setting_of
 
 QUESTIONS = Editor((Part("The questions", (RUBRIC,)),))
 
@@ -61,12 +61,11 @@ def send(ask: Ask) -> Answer:
         draft = json.dumps(as_json(harm.rubric))
         return replace(define.try_page(ask, opened, harm.rubric, ()), draft=draft, base=base)
 
-    def show(issues: Sequence[Issue], _: Any = None) -> Page:
+    def show(issues: Sequence[Issue], _: Personal) -> Page:
         return _page(ask, opened, content, issues=issues)
 
-    if ask.person.may("define"):
-        return editing.store_version(ask, opened, content, base, show)
-    return editing.store_proposal(ask, "harm", opened, opened.slug, content, base, show)
+    store = editing.store if ask.person.may("define") else editing.store_proposal
+    return store(ask, "harm", opened, content, show=show)
 
 
 def _opened(ask: Ask) -> Opened:
@@ -103,6 +102,7 @@ def _page(
         why=ask.form.text("why"),
         issues=tuple(issues),
         by_field=by_field(QUESTIONS, issues),
+        personal=NOTHING,
         proposing=not ask.person.may("define"),
         rubric=rubric,
         stored=stored,
