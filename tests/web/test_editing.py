@@ -100,6 +100,27 @@ def test_what_only_the_other_changed_stays_when_two_edit_the_same(
     assert (stored.title, stored.stakes) == ("Theirs", "Mine.")
 
 
+def test_a_word_that_says_what_is_usual_anyway_is_no_change_when_two_edit_the_same(
+    school: Visitor, workspace: Workspace
+) -> None:
+    root = f"{SCHOOL}/interaction-types/"
+    slug = next(
+        link.removeprefix(root)
+        for link in school.get(root.rstrip("/")).links
+        if link.startswith(root) and "new" not in link
+    )
+    path = f"{root}{slug}/edit"
+    first, second = school.get(path).form("/edit"), school.get(path).form("/edit")
+    opens = definition(workspace, "interaction_type", slug).initiative
+    assert school.send(path, first.filled(title="Theirs", initiative="model")).status_code == 303
+    answer = school.send(path, second.filled(initiative=opens, description="Mine."))
+    page = PageFound(answer.text)
+    assert opens == "user" and answer.status_code == 409 and "Nothing was changed in both" in page.text
+    assert school.send(path, page.form("/edit").fields).status_code == 303
+    stored = definition(workspace, "interaction_type", slug)
+    assert (stored.title, stored.initiative, stored.description) == ("Theirs", "model", "Mine.")
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

@@ -232,6 +232,25 @@ def test_what_looks_personal_in_proposed_evidence_is_marked(rater: Visitor) -> N
     assert answer.status_code == 422 and "may stay" in page.text and "Propose it" in page.text
 
 
+def test_what_an_accepter_writes_is_looked_over_for_what_is_personal(school: Visitor, rater: Visitor) -> None:
+    done = rater.send(f"{SCHOOL}/evidence/new", filled(rater, "evidence"))
+    where = done.headers["location"].partition("?")[0] + "/settle"
+    form = school.get(where).form("/settle")
+    answer = school.send(where, form.filled(text="Ask somebody@example.org."))
+    page = PageFound(answer.text)
+    assert answer.status_code == 422 and "email address" in page.text
+    assert school.send(where, [*page.form("/settle").fields, ("stay", "yes")]).status_code == 303
+    assert "Ask somebody@example.org." in school.get(f"{SCHOOL}/evidence").text
+
+
+def test_a_hole_in_the_map_becomes_a_proposal(rater: Visitor) -> None:
+    hole = next(link for link in rater.get(f"{SCHOOL}/map").links if "/scenarios/new?" in link)
+    page = rater.get(hole)
+    assert "Propose a new scenario" in page.text
+    given = dict(page.form("/new").fields)
+    assert given["persona"] and given["harm"] and not given["context"]
+
+
 def test_a_new_definition_is_no_dissent_and_may_be_declined(school: Visitor, rater: Visitor) -> None:
     where = rater.send(f"{SCHOOL}/harms/new", filled(rater, "harms")).headers["location"].partition("?")[0]
     page = school.get(where)
@@ -257,6 +276,8 @@ def test_a_change_of_the_charter_waits_for_the_lead(
     page = school.get(where)
     assert "Owner" in page.text and "the head teacher" in page.text
     assert school.send(where, [*page.form(where).fields, ("way", "accept")]).status_code == 303
+    history = school.get(f"{SCHOOL}/charter/history").text
+    assert "Versions of the charter" in history and "the head teacher" in history and "guest rater" in history
     text = school.get(SCHOOL).text
     assert "the head teacher" in text and "accepted the change of the charter that guest rater" in text
 
@@ -284,3 +305,16 @@ def test_a_disagreement_is_with_the_version_that_was_read(school: Visitor) -> No
     assert dict(again.fields)["why"] == "Tone."
     assert school.send(f"{HARM}/dissent", again.fields).status_code == 303
     assert "carer of one" in school.get(HARM).text
+
+
+def test_questions_that_both_changed_are_drawn_as_flows(
+    school: Visitor, rater: Visitor, workspace: Workspace
+) -> None:
+    where = proposed(rater, **{"rubric:0:text:en": "Does it remark at all?"})
+    edited(school, **{"rubric:0:text:en": f"Does it say a word? {HOSTILE}"})
+    page = school.get(f"{where}/settle")
+    assert page.source.count('<ol class="flow">') == 3 and HOSTILE not in page.source
+    form = page.form("/settle")
+    assert school.send(f"{where}/settle", [*form.fields, ("choice:rubric", "given")]).status_code == 303
+    [first, *_] = head(workspace).definition.rubric.questions.values()
+    assert "Does it remark at all?" in str(first.text)

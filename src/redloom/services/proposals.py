@@ -57,6 +57,8 @@ class Proposed:
     """What is proposed beside what it was made from and what is stored now."""
 
     proposal: Proposal
+    title: str
+    """Of what is to be changed, as it is called now; of a new definition its own."""
     body: Mapping[str, Any]
     base: str
     """Digest of the version it was made from; empty for a new definition."""
@@ -130,8 +132,11 @@ def open_proposal(workspace: Workspace, study: str, id: str) -> Proposed:
         old, now = (one.definition.content() if one else {} for one in (before, head))
         moved = head is not None and before is not None and head.digest != before.digest
         met = meet(model_of(stored.kind), before=old, now=now, given=stored.body) if moved else ()
+        language = _language(unit, study)
+        proposal = _proposal(stored, language)
         return Proposed(
-            proposal=_proposal(stored, _language(unit, study)),
+            proposal=proposal,
+            title=title_of(stored.slug, head.definition, language) if head else proposal.title,
             body=stored.body,
             base=stored.base or "",
             made_from=before.number if before else 0,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from redloom.domain.people import Role
 from redloom.services.drafting import Drafting
@@ -76,6 +77,13 @@ class Form:
             for found, value in self.items
             if found == name
         ]
+
+    def json(self, name: str) -> Any:
+        """The JSON value of a field; None where there is none."""
+        try:
+            return json.loads(self.text(name))
+        except (ValueError, RecursionError):
+            return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from difflib import SequenceMatcher
 from typing import Any, cast
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from redloom.web.editors import EDITORS
 
 MOST_WORDS = 2_000
 """Longer texts are shown without marks: finding them would take too long."""
+LITTLE = 0.3
+"""The share of words in common below which two texts are two."""
 
 
 def label_of(kind: str, path: str) -> str:
@@ -21,9 +23,12 @@ def label_of(kind: str, path: str) -> str:
     editor = EDITORS.get(kind)
     for field in sorted(editor.fields() if editor else (), key=lambda one: -len(one.path)):
         if place == field.path or place.startswith(field.path + "."):
-            rest = place[len(field.path) :].replace(".", ", ").replace("_", " ")
-            return field.label + rest
-    return place.replace(".", ", ").replace("_", " ")
+            return field.label + "".join(f", {_part(one)}" for one in place[len(field.path) :].split(".")[1:])
+    return ", ".join(_part(one) for one in place.split("."))
+
+
+def _part(name: str) -> str:
+    return f"row {int(name) + 1}" if name.isdecimal() and len(name) < 6 else _name(name)
 
 
 def plain(value: Any) -> str:
@@ -57,25 +62,33 @@ def _name(name: str) -> str:
 
 
 def tell_apart(old: Any, new: Any) -> tuple[Markup, Markup]:
-    """Two values as text, with what only the one has marked in it; everything in them is escaped."""
+    """Two values as text, with the words marked that only the one has; everything in them is escaped.
+
+    Where they have little in common nothing is marked: all of it is another text.
+    """
     before, after = plain(old), plain(new)
-    if old is None or new is None:
+    here, there = (re.findall(r"\S+\s*|\s+", text) for text in (before, after))
+    if None in (old, new) or max(len(here), len(there)) > MOST_WORDS:
         return _text([(before, False)]), _text([(after, False)])
-    here, there = _split(before), _split(after)
-    if max(len(here), len(there)) > MOST_WORDS:
-        return _text([(before, False)]), _text([(after, False)])
-    steps = SequenceMatcher(None, here, there).get_opcodes()
+    found = SequenceMatcher(None, [word.strip() for word in here], [word.strip() for word in there])
+    steps = found.get_opcodes()
+    alike = sum(b - a for kind, a, b, _, _ in steps if kind == "equal")
+    marked = alike >= LITTLE * min(len(here), len(there))
     return (
-        _text(("".join(here[a:b]), kind != "equal") for kind, a, b, _, _ in steps),
-        _text(("".join(there[c:d]), kind != "equal") for kind, _, _, c, d in steps),
+        _text(("".join(here[a:b]), marked and kind != "equal") for kind, a, b, _, _ in steps),
+        _text(("".join(there[c:d]), marked and kind != "equal") for kind, _, _, c, d in steps),
     )
 
 
-def _split(text: str) -> list[str]:
-    """Words, each with the space after it."""
-    return re.findall(r"\S+|\s+", text)
-
-
-def _text(pieces: Iterator[tuple[str, bool]] | list[tuple[str, bool]]) -> Markup:
-    parts = (Markup("<mark>{}</mark>" if marked else "{}").format(text) for text, marked in pieces if text)
+def _text(pieces: Iterable[tuple[str, bool]]) -> Markup:
+    parts = (_marked(text) if marked else escape(text) for text, marked in pieces)
     return Markup("<p>{}</p>").format(Markup("").join(parts))
+
+
+def _marked(text: str) -> Markup:
+    """The text as a mark that has no space at its ends."""
+    inner = text.strip()
+    if not inner:
+        return escape(text)
+    before, _, after = text.partition(inner)
+    return Markup("{}<mark>{}</mark>{}").format(before, inner, after)

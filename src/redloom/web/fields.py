@@ -316,7 +316,7 @@ def _numbers(form: Form, name: str) -> list[int]:
 
 def plain_value(value: Any) -> str:
     """A value as :func:`read_value` reads it back."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def read_value(text: str) -> bool | int | float | str:

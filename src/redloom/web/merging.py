@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from redloom.domain.merging import Met, blend, meet, put, put_together
 from redloom.domain.value import read_value
@@ -19,8 +19,8 @@ from redloom.web.asking import Ask, Form, Page
 from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor, Field, Setting
 
-Choice = str
-"""now, given or own."""
+Choice = Literal["now", "given", "own", ""]
+"""What is in force, what was given, what somebody wrote; or nothing chosen yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,8 @@ class Meeting:
 
     @classmethod
     def of(cls, opened: Opened, *, made_from: str, seen: str, given: Mapping[str, Any]) -> Self:
-        """What was given for a definition there is; the versions are named by their digests."""
+        """What was given for a definition there is, in itself right; the versions are named by their digests."""
+        given = read_value(model_of(opened.kind), given).content()
         before, now = opened.version(made_from), opened.version(seen)
         contents = {"before": before.definition.content(), "now": now.definition.content()}
         met = tuple(meet(model_of(opened.kind), given=given, **contents))
@@ -47,6 +48,7 @@ class Meeting:
     @classmethod
     def of_new(cls, kind: str, given: Mapping[str, Any]) -> Self:
         """A definition there is not yet, which meets nothing."""
+        given = read_value(model_of(kind), given).content()
         return cls(kind=kind, before=None, now=None, given=given, met=())
 
     @property
@@ -83,13 +85,10 @@ class Settled:
 def carried(form: Form, opened: Opened | None, kind: str = "") -> Meeting:
     """The two changes that a form carries; raises InputError where it carries no such thing."""
     kind = opened.kind if opened else kind
-    try:
-        given = json.loads(form.text("given"))
-    except (ValueError, RecursionError):
-        given = None
+    given = form.json("given")
     if not isinstance(given, dict):
         raise InputError("this form is not whole; go back and open the page again")
-    content = read_value(model_of(kind), given).content()
+    content = cast(dict[str, Any], given)
     if opened is None:
         return Meeting.of_new(kind, content)
     return Meeting.of(opened, made_from=form.text("from"), seen=form.text("base"), given=content)
@@ -100,16 +99,21 @@ def settle(form: Form, meeting: Meeting, setting: Setting) -> Settled:
     typed: dict[str, Any] = EDITORS[meeting.kind].take(form, meeting.begin(), setting)
     content, issues = typed, list[Issue]()
     for one in meeting.clashes:
-        match form.text(f"choice:{one.path}"):
+        match _choice(form, one):
             case "now":
                 content = put(content, one.path, one.now)
             case "given":
                 content = put(content, one.path, one.given)
             case "own":
                 pass
-            case _:
+            case "":
                 issues.append(Issue("choose one of the three", path=one.path))
     return Settled(typed=typed, content=content, issues=tuple(issues))
+
+
+def _choice(form: Form, one: Met) -> Choice:
+    chosen = form.text(f"choice:{one.path}")
+    return cast(Choice, chosen) if chosen in ("now", "given", "own") else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +170,7 @@ class MergePage(Page):
             meeting=meeting,
             met=met,
             asked=tuple((one, fields.get(one.path)) for one in meeting.clashes),
-            choices={one.path: ask.form.text(f"choice:{one.path}") for one in meeting.clashes},
+            choices={one.path: _choice(ask.form, one) for one in meeting.clashes},
             given=json.dumps(meeting.given),
             given_words=given_words,
             editor=EDITORS[meeting.kind],

@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from redloom.domain.merging import look_up
-from redloom.domain.value import LocalText, in_language
+from redloom.domain.rubric import Rubric
+from redloom.domain.value import LocalText, in_language, read_value
 from redloom.services.sorting import SAID_WORDS
 from redloom.services.taxonomies import taxonomies, title_in_taxonomy, used_taxonomies
 from redloom.web.asking import Page, Person
@@ -96,6 +97,7 @@ def environment() -> Environment:
         "static": static_address,
         "label_of": label_of,
         "tell_apart": tell_apart,
+        "read_rubric": _read_rubric,
         "look_up": look_up,
         "as_languages": as_languages,
         "languages_of": languages_of,
@@ -125,6 +127,11 @@ def static_address(name: str) -> str:
     """The address of a static file, which changes with its content, so that browsers may keep it."""
     content = files("redloom.web").joinpath("static", name).read_bytes()
     return f"/static/{name}?{hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def _read_rubric(value: Any) -> Rubric | None:
+    """A rubric of a definition's content; None where there is none."""
+    return None if value is None else read_value(Rubric, value)
 
 
 def _day(at: datetime.datetime) -> str:

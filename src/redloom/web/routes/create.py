@@ -254,7 +254,7 @@ def add(ask: Ask) -> Answer:
     written: Mapping[str, Any] = {"provenance": {"author": ask.person.name, "origin": "human"}}
     content = EDITORS["case"].take(ask.form, written, editing.setting_of(ask))
     slug = ask.form.text("slug") or free_slug(ask.workspace, ask.study, str(content.get("scenario", "")))
-    return editing.store_new(ask, "case", slug, content)
+    return editing.store(ask, "case", None, content, slug=slug)
 
 
 def edit(ask: Ask) -> Answer:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from redloom.domain.harm import Harm
 from redloom.domain.rubric import Outcome, Rubric
 from redloom.domain.scenario import DIMENSIONS
+from redloom.domain.value import read_value
 from redloom.services import defining, proposals
 from redloom.services.case_pages import Line, cases_of
 from redloom.services.defining import Changed, Entry, Opened
@@ -19,7 +21,17 @@ from redloom.web.asking import Answer, Ask, Page, number_in
 from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
-from redloom.web.routes.editing import kind_of, setting_of
+from redloom.web.routes.editing import kind_of, open_asked, setting_of
+
+TOLD: Mapping[str, str] = {
+    "context": "Where and why people use the system. The same reply can be fine in one place and harmful in another.",
+    "persona": "Kinds of people who use the system, with what matters about them. None is a real person.",
+    "interaction_type": "What somebody is up to with the system, and how long the conversation goes.",
+    "harm": "What counts as harm here: its limits, examples on both sides, and the questions that decide.",
+    "scenario": "One place, one user, one way of talking and one harm together, and what a good system would do.",
+    "evidence": "What happened or was said outside, and the harms and scenarios that follow from it.",
+}
+"""Kind -> what a list of it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +42,8 @@ class Listing(Page):
     moment: ClassVar[str] = "define"
     collection: str
     one: str
+    told: str
+    """What stands in this list, for whoever comes here first."""
     entries: tuple[Entry, ...]
     may_define: bool
     may_propose: bool
@@ -81,7 +95,6 @@ class HistoryPage(Page):
 
     template: ClassVar[str] = "history.html.j2"
     moment: ClassVar[str] = "define"
-    collection: str
     opened: Opened
     before: int
     after: int
@@ -105,6 +118,12 @@ class TryPage(Page):
     asked: str
     """The question that is next; empty at the end."""
     outcome: Outcome | None
+    levels: Mapping[int, str]
+    """Severity -> what it is called."""
+    draft: str = ""
+    """The rubric as the form carries it, where it is not the one in force."""
+    base: str = ""
+    """The version that a draft was made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +150,7 @@ def listing(ask: Ask) -> Answer:
         crumbs=crumbs_of(ask),
         collection=ask.parts["collection"],
         one=one,
+        told=TOLD.get(kind, ""),
         entries=tuple(entries),
         may_define=ask.person.may("define"),
         may_propose=ask.person.may("propose"),
@@ -166,17 +186,15 @@ def entry(ask: Ask) -> Answer:
 
 
 def history(ask: Ask) -> Answer:
-    """The versions of a definition."""
-    kind, _, _ = kind_of(ask)
-    opened = defining.open_definition(ask.workspace, ask.study, kind, ask.parts["slug"])
+    """The versions of a definition, or of the charter."""
+    opened = open_asked(ask)
     newest = opened.newest.number
     after = number_in(ask.query.text("after"), newest)
     before = number_in(ask.query.text("before"), max(1, after - 1))
     changes = defining.compare_versions(opened, before, after) if before != after else []
     return HistoryPage(
-        heading=f"Versions of {opened.title}",
+        heading=f"Versions of {'the charter' if opened.kind == 'study' else opened.title}",
         crumbs=crumbs_of(ask, *opened_in(opened)),
-        collection=ask.parts["collection"],
         opened=opened,
         before=before,
         after=after,
@@ -189,8 +207,27 @@ def try_rubric(ask: Ask) -> Answer:
     opened = defining.open_definition(ask.workspace, ask.study, "harm", ask.parts["slug"])
     assert isinstance(opened.definition, Harm)
     rubric = opened.definition.rubric
+    drafted = "draft" in ask.form
+    if drafted:
+        rubric = read_value(Rubric, ask.form.json("draft"))
     given, back = ask.form.all("answer"), ask.form.text("back")
-    path, then = rubric.walk(given[: number_in(back, 0)] if back else [*given, *ask.form.all("next")])
+    answers = given[: number_in(back, 0)] if back else [*given, *ask.form.all("next")]
+    page = try_page(ask, opened, rubric, answers)
+    if not drafted:
+        return page
+    return replace(page, draft=json.dumps(as_json(rubric)), base=ask.form.text("base"))
+
+
+def as_json(rubric: Rubric) -> dict[str, Any]:
+    """A rubric as a form carries it."""
+    return rubric.model_dump(mode="json", exclude_defaults=True)
+
+
+def try_page(ask: Ask, opened: Opened, rubric: Rubric, answers: Sequence[str]) -> TryPage:
+    """A rubric with some of its questions answered."""
+    harm = opened.definition
+    assert isinstance(harm, Harm)
+    path, then = rubric.walk(answers)
     return TryPage(
         heading=f"Try the questions of {opened.title}",
         crumbs=crumbs_of(ask, *opened_in(opened)),
@@ -202,6 +239,7 @@ def try_rubric(ask: Ask) -> Answer:
         path=path,
         asked=then if isinstance(then, str) else "",
         outcome=None if isinstance(then, str) else then,
+        levels={level.value: level.label for level in harm.severity.levels} if harm.severity else {},
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import defining, proposals
-from redloom.services.defining import Meanwhile, Opened
+from redloom.services.defining import Opened, Saved
 from redloom.services.evidence import mark_personal, tell_personal
 from redloom.services.showing import name_study
 from redloom.services.sorting import open_sorting, with_examples
@@ -19,6 +19,12 @@ from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import ADDRESSES, COLLECTED, EDITORS, KINDS
 from redloom.web.fields import Editor, Setting
 from redloom.web.merging import Meeting, MergePage, carried, settle
+
+Personal = Mapping[str, Sequence[tuple[str, str]]]
+"""Field -> its text in pieces, each with what it looks like, where something looks personal."""
+Show = Callable[[Sequence[Issue], Personal], Page]
+"""The page again, with what is wrong and what looks personal."""
+NOTHING: Personal = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,16 +45,9 @@ class EditPage(Page):
     by_field: Mapping[str, str]
     """Field -> what is wrong there."""
     chosen_slug: str = ""
-    personal: Mapping[str, Sequence[tuple[str, str]]] = field(
-        default_factory=dict[str, Sequence[tuple[str, str]]]
-    )
-    """Field -> its text in pieces, each with what it looks like, where something looks personal."""
+    personal: Personal
     proposing: bool = False
     """Nothing is changed until somebody who may define accepts it."""
-
-
-Show = Callable[[Sequence[Issue], Mapping[str, Sequence[tuple[str, str]]]], Page]
-"""The page again, with what is wrong and what looks personal."""
 
 
 def edit(ask: Ask) -> Answer:
@@ -63,17 +62,9 @@ def edit(ask: Ask) -> Answer:
 def save(ask: Ask) -> Answer:
     """Store what the editor sent, or say why not."""
     opened = open_asked(ask)
-    kind, base = opened.kind, ask.form.text("base")
     if "given" in ask.form:
         return _save_settled(ask, opened)
-    content = EDITORS[kind].take(ask.form, _made_from(opened, base), setting_of(ask))
-    return _store(
-        ask,
-        opened,
-        content,
-        base,
-        lambda issues, personal: editor_page(ask, kind, opened, content, issues=issues, personal=personal),
-    )
+    return store(ask, opened.kind, opened, _taken(ask, opened))
 
 
 def draft(ask: Ask) -> Answer:
@@ -85,9 +76,7 @@ def draft(ask: Ask) -> Answer:
 def propose(ask: Ask) -> Answer:
     """Store a change that is proposed, or say why not."""
     opened = open_asked(ask)
-    base = ask.form.text("base")
-    content = EDITORS[opened.kind].take(ask.form, _made_from(opened, base), setting_of(ask))
-    return _propose(ask, opened.kind, opened, opened.slug, content, base)
+    return store_proposal(ask, opened.kind, opened, _taken(ask, opened))
 
 
 def new(ask: Ask) -> Answer:
@@ -101,29 +90,63 @@ def add(ask: Ask) -> Answer:
     kind, _, _ = kind_of(ask)
     content = EDITORS[kind].take(ask.form, {}, setting_of(ask))
     slug = ask.form.text("slug") or slugify(str(content.get("title", "")))
-    if not ask.person.may("define"):
-        return _propose(ask, kind, None, slug, content, None)
-    return store_new(ask, kind, slug, content)
+    store_it = store if ask.person.may("define") else store_proposal
+    return store_it(ask, kind, None, content, slug=slug)
 
 
-def store_new(ask: Ask, kind: str, slug: str, content: Mapping[str, Any]) -> Answer:
-    """Store a new definition, or say why not."""
+def store(
+    ask: Ask,
+    kind: str,
+    opened: Opened | None,
+    content: Mapping[str, Any],
+    *,
+    slug: str = "",
+    show: Show | None = None,
+) -> Answer:
+    """Store a version, or a new definition as ``slug``; or show the page again with why not.
 
-    def show(issues: Sequence[Issue], personal: Mapping[str, Sequence[tuple[str, str]]] = {}) -> Page:
-        return editor_page(ask, kind, None, content, issues=issues, personal=personal, chosen_slug=slug)
-
-    personal = _personal(ask, kind, content)
+    Where somebody else stored a version meanwhile, the page has both changes on it.
+    """
+    slug = opened.slug if opened else slug
+    show = show or _again(ask, kind, opened, content, slug=slug)
+    personal = personal_in(ask, kind, content)
     if personal:
         return show(tell_personal(personal), personal)
+    base, why = ask.form.text("base") if opened else None, ask.form.text("why")
     try:
-        done = defining.save_definition(
-            ask.workspace, ask.study, kind, slug, content, base=None, why=ask.form.text("why")
-        )
+        done = defining.save_definition(ask.workspace, ask.study, kind, slug, content, base=base, why=why)
     except InputError as error:
-        return show(error.issues)
-    if isinstance(done, Meanwhile):
-        return show([Issue(f"there is one with the short name {slug!r} already", path="slug")])
-    return See(_address(ask, kind, slug), "saved" if done.changed else "same")
+        return show(error.issues, NOTHING)
+    if isinstance(done, Saved):
+        return See(_address(ask, kind, slug), "saved" if done.changed else "same")
+    if opened is None:
+        return show([Issue(f"there is one with the short name {slug!r} already", path="slug")], NOTHING)
+    now = defining.open_definition(ask.workspace, ask.study, kind, slug)
+    meeting = Meeting.of(now, made_from=base or "", seen=now.newest.digest, given=content)
+    return _meeting_page(ask, now, meeting, met=True)
+
+
+def store_proposal(
+    ask: Ask,
+    kind: str,
+    opened: Opened | None,
+    content: Mapping[str, Any],
+    *,
+    slug: str = "",
+    show: Show | None = None,
+) -> Answer:
+    """Store a proposed change, or a proposed definition as ``slug``; or show the page again with why not."""
+    slug = opened.slug if opened else slug
+    show = show or _again(ask, kind, opened, content, slug=slug, proposing=True)
+    personal = personal_in(ask, kind, content)
+    if personal:
+        return show(tell_personal(personal), personal)
+    base, why = ask.form.text("base") if opened else None, ask.form.text("why")
+    try:
+        id = proposals.propose(ask.workspace, ask.study, kind, slug, content, base=base, why=why)
+    except InputError as error:
+        return show(error.issues, NOTHING)
+    return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
 
 
 def open_asked(ask: Ask) -> Opened:
@@ -159,7 +182,6 @@ def editor_page(
     proposing: bool = False,
     issues: Sequence[Issue] = (),
     chosen_slug: str = "",
-    personal: Mapping[str, Sequence[tuple[str, str]]] = {},
 ) -> EditPage:
     """The editor with a content in it; ``opened`` is None for a definition there is not yet."""
     return EditPage(
@@ -176,7 +198,7 @@ def editor_page(
         issues=tuple(issues),
         by_field=by_field(EDITORS[kind], issues),
         chosen_slug=chosen_slug,
-        personal=personal,
+        personal=NOTHING,
         proposing=proposing,
     )
 
@@ -197,31 +219,12 @@ def _save_settled(ask: Ask, opened: Opened) -> Answer:
     meeting = carried(ask.form, opened)
     settled = settle(ask.form, meeting, setting_of(ask))
 
-    def show(issues: Sequence[Issue], personal: Mapping[str, Sequence[tuple[str, str]]]) -> Page:
+    def show(issues: Sequence[Issue], _: Personal) -> Page:
         return _meeting_page(ask, opened, meeting, typed=settled.typed, issues=issues)
 
     if settled.issues:
-        return show(settled.issues, {})
-    return _store(ask, opened, settled.content, meeting.seen, show)
-
-
-def _store(ask: Ask, opened: Opened, content: Mapping[str, Any], base: str, show: Show) -> Answer:
-    """Store a new version, or show why not; or the two changes where somebody else stored one meanwhile."""
-    personal = _personal(ask, opened.kind, content)
-    if personal:
-        return show(tell_personal(personal), personal)
-    why = ask.form.text("why")
-    try:
-        done = defining.save_definition(
-            ask.workspace, ask.study, opened.kind, opened.slug, content, base=base, why=why
-        )
-    except InputError as error:
-        return show(error.issues, {})
-    if isinstance(done, Meanwhile):
-        now = defining.open_definition(ask.workspace, ask.study, opened.kind, opened.slug)
-        meeting = Meeting.of(now, made_from=base, seen=now.newest.digest, given=content)
-        return _meeting_page(ask, now, meeting, met=True)
-    return See(_address(ask, opened.kind, opened.slug), "saved" if done.changed else "same")
+        return show(settled.issues, NOTHING)
+    return store(ask, opened.kind, opened, settled.content, show=show)
 
 
 def _meeting_page(
@@ -248,32 +251,23 @@ def _meeting_page(
     )
 
 
-def _propose(
+def _again(
     ask: Ask,
     kind: str,
     opened: Opened | None,
-    slug: str,
     content: Mapping[str, Any],
-    base: str | None,
-) -> Answer:
-    personal = _personal(ask, kind, content)
-    try:
-        if personal:
-            raise InputError(tell_personal(personal))
-        why = ask.form.text("why")
-        id = proposals.propose(ask.workspace, ask.study, kind, slug, content, base=base, why=why)
-    except InputError as error:
-        return editor_page(
-            ask,
-            kind,
-            opened,
-            content,
-            proposing=True,
-            issues=error.issues,
-            chosen_slug="" if opened else slug,
-            personal=personal,
-        )
-    return See(f"/studies/{ask.study}/proposals/{id}", "proposed")
+    *,
+    slug: str,
+    proposing: bool = False,
+) -> Show:
+    """The editor again with what was sent."""
+    chosen = "" if opened else slug
+
+    def show(issues: Sequence[Issue], personal: Personal) -> Page:
+        page = editor_page(ask, kind, opened, content, proposing=proposing, issues=issues, chosen_slug=chosen)
+        return replace(page, personal=personal)
+
+    return show
 
 
 def _heading(kind: str, opened: Opened | None, *, proposing: bool = False) -> str:
@@ -288,11 +282,12 @@ def _address(ask: Ask, kind: str, slug: str) -> str:
     return f"/studies/{ask.study}" + ("" if kind == "study" else f"/{ADDRESSES[kind]}/{slug}")
 
 
-def _made_from(opened: Opened, base: str) -> Mapping[str, Any]:
-    """The content that an edit began with."""
-    return opened.version(base).definition.content()
+def _taken(ask: Ask, opened: Opened) -> Mapping[str, Any]:
+    """What the editor sent, made from the version that it began with."""
+    before = opened.version(ask.form.text("base")).definition.content()
+    return EDITORS[opened.kind].take(ask.form, before, setting_of(ask))
 
 
-def _personal(ask: Ask, kind: str, content: Mapping[str, Any]) -> Mapping[str, Sequence[tuple[str, str]]]:
+def personal_in(ask: Ask, kind: str, content: Mapping[str, Any]) -> Personal:
     """What looks personal in a piece of evidence, unless it was said that it may stay."""
     return {} if kind != "evidence" or "stay" in ask.form else mark_personal(content)

@@ -23,9 +23,13 @@ ROLES: tuple[tuple[str, str, str], ...] = (
     (
         "red_teamer",
         "red teamer",
-        "looks at everything, explores systems, writes test conversations, proposes changes",
+        "looks at everything, explores systems, writes test conversations, proposes definitions and changes of them",
     ),
-    ("rater", "rater", "looks at everything, proposes changes; judges conversations, once that is there"),
+    (
+        "rater",
+        "rater",
+        "looks at everything, proposes definitions and changes of them; judges conversations, once that is there",
+    ),
     ("viewer", "viewer", "looks at everything"),
     ("lead", "lead", "does everything in this study, and invites"),
 )

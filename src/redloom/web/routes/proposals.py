@@ -11,6 +11,7 @@ from redloom.domain.value import read_value
 from redloom.errors import InputError, Issue
 from redloom.services import proposals
 from redloom.services.defining import Meanwhile, Opened, open_definition
+from redloom.services.evidence import tell_personal
 from redloom.services.proposals import Proposal, Proposed
 from redloom.web.asking import Answer, Ask, Page, See
 from redloom.web.crumbs import crumbs_of
@@ -18,7 +19,7 @@ from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
 from redloom.web.merging import Meeting, MergePage, carried
 from redloom.web.merging import settle as settle_form
-from redloom.web.routes.editing import by_field, setting_of
+from redloom.web.routes.editing import by_field, personal_in, setting_of
 from redloom.web.routes.study import Trouble
 
 STATES: Mapping[str, str] = {
@@ -66,6 +67,12 @@ class ProposalPage(Page):
     slug: str = ""
     """Of a new definition."""
     issues: tuple[Issue, ...] = ()
+
+
+class SettlePage(MergePage):
+    """A proposal beside what is in force."""
+
+    moment: ClassVar[str] = "proposals"
 
 
 def listing(ask: Ask) -> Answer:
@@ -133,8 +140,10 @@ def settle(ask: Ask) -> Answer:
     opened = _opened(ask, found)
     met = carried(ask.form, opened, found.proposal.kind)
     made = settle_form(ask.form, met, setting_of(ask))
-    if made.issues:
-        return _meeting_page(ask, found, met, typed=made.typed, issues=made.issues)
+    personal = personal_in(ask, met.kind, made.content)
+    issues = (*made.issues, *(tell_personal(personal) if personal else ()))
+    if issues:
+        return _meeting_page(ask, found, met, typed=made.typed, issues=issues)
     try:
         done = proposals.accept(
             ask.workspace,
@@ -178,13 +187,13 @@ def _meeting_page(
     typed: Mapping[str, Any] | None = None,
     issues: Sequence[Issue] = (),
     came: bool = False,
-) -> MergePage:
+) -> SettlePage:
     one = found.proposal
-    return MergePage.of(
+    return SettlePage.of(
         ask,
         met,
-        heading=f"Accept with changes: {one.title}",
-        crumbs=crumbs_of(ask, PROPOSALS, (_heading(one), f"proposals/{one.id}")),
+        heading=f"Accept with changes: {found.title}",
+        crumbs=crumbs_of(ask, PROPOSALS, (_heading(found), f"proposals/{one.id}")),
         setting=setting_of(ask),
         typed=typed,
         issues=issues,
@@ -197,14 +206,14 @@ def _meeting_page(
     )
 
 
-def _heading(one: Proposal) -> str:
-    return f"New: {one.title}" if one.new else f"A change of {one.title}"
+def _heading(found: Proposed) -> str:
+    return f"New: {found.title}" if found.proposal.new else f"A change of {found.title}"
 
 
 def _page(ask: Ask, found: Proposed) -> ProposalPage:
     setting, one = setting_of(ask), found.proposal
     return ProposalPage(
-        heading=_heading(one),
+        heading=_heading(found),
         crumbs=crumbs_of(ask, PROPOSALS),
         study=ask.study,
         found=found,

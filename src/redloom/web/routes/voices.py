@@ -14,7 +14,7 @@ from redloom.web.asking import Answer, Ask, See
 from redloom.web.crumbs import crumbs_of, opened_in
 from redloom.web.editors import RUBRIC
 from redloom.web.fields import Editor, Local, Part
-from redloom.web.routes.editing import EditPage, by_field, setting_of
+from redloom.web.routes.editing import NOTHING, EditPage, by_field, setting_of
 
 DISSENT = Editor(
     (
@@ -27,9 +27,9 @@ DISSENT = Editor(
             ),
         ),
         Part(
-            "Your rubric",
+            "Your questions",
             (RUBRIC,),
-            "Change the questions to what you would ask. Judges can then use yours too, and reports show both numbers.",
+            "Where you would ask something else. Those who judge can then use yours too, and reports show both numbers.",
         ),
     )
 )
@@ -107,6 +107,7 @@ def _page(
         base=opened.newest.digest,
         issues=tuple(issues),
         by_field=by_field(DISSENT, issues),
+        personal=NOTHING,
         by=ask.form.text("by"),
         reason=ask.form.text("why"),
     )
