@@ -181,9 +181,9 @@ def create_app(house: House) -> Guard:
     routes: list[Route | Mount] = [
         Route(way.path, _endpoint(way, house), methods=[way.method]) for way in _most_exact(WAYS)
     ]
-    from redloom.web.api import Api  # FastAPI takes its time
+    from redloom.web.api.app import create_api  # FastAPI takes its time
 
-    api = Api(lambda request: _known(_ask(house, request, Form()), house))
+    api = create_api(lambda request: _known(_ask(house, request, Form()), house))
     static = StaticFiles(directory=str(files("redloom.web").joinpath("static")))
     app = Starlette(
         routes=[Mount("/static", static), Mount("/api/v1", api), *routes],
