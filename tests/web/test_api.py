@@ -227,5 +227,8 @@ def test_what_cannot_be_read_is_told_in_the_same_form(school: Visitor) -> None:
     odd = school.client.post(f"{API}/cases/review", json={"action": "explode", "cases": {}}, headers=headers)
     assert [one["path"] for one in odd.json()["problems"]] == ["action"]
     assert school.client.get(f"{API}/findings/{10**30}").status_code == 422
-    nowhere = school.client.get("/api/v1/nowhere")
-    assert nowhere.status_code == 404 and nowhere.json()["problems"]
+    for path in ("/api/v1/nowhere", f"{API}%0A", f"{API}/cases/a%0Ab"):
+        nowhere = school.client.get(path)
+        assert nowhere.status_code == 404 and nowhere.json()["problems"]
+    traced = school.client.request("TRACE", "/api/v1/studies", headers=headers)
+    assert traced.status_code == 405 and traced.headers["allow"] == "GET"

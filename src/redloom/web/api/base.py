@@ -94,6 +94,7 @@ Leader = Annotated[Ask, may("lead")]
 
 async def _told(_: Request, error: Exception) -> JSONResponse:
     """What went wrong, every problem with its place."""
+    headers = error.headers if isinstance(error, HTTPException) else None
     match error:
         case NotYoursError():
             status, found = error.status, [Problem("", str(error))]
@@ -106,7 +107,7 @@ async def _told(_: Request, error: Exception) -> JSONResponse:
             found = [Problem(one.path, one.message) for one in error.issues]
         case _:
             status, found = 503 if isinstance(error, StoreError) else 422, [Problem("", str(error))]
-    return JSONResponse(plain(Problems(found)), status)
+    return JSONResponse(plain(Problems(found)), status, headers)
 
 
 def _problem(error: Mapping[str, Any]) -> Problem:
