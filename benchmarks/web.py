@@ -40,7 +40,7 @@ RUN, ARMS = "bench", ("full", "no_context", "no_persona")
 SCENARIOS = 300
 TURNS_OF_ONE = 10
 BUDGETS = {
-    **{"list": 150, "search": 150, "case": 150, "study": 500, "map": 500},
+    **{"list": 150, "search": 150, "case": 150, "study": 500, "map": 500, "release": 500},
     **{"talks": 150, "talk": 150, "run": 500, "report": 500},
 }
 """Milliseconds of the 95th percentile."""
@@ -64,6 +64,7 @@ def fill(path: Path, cases: int, turns: int, tries: int) -> None:
     from redloom.services.case_pages import LineQuery
     from redloom.services.cases import review_matching
     from redloom.services.importing import ImportOptions, import_conversations
+    from redloom.services.releases import ReleaseOptions, cut_release
     from redloom.services.starter import example
     from redloom.services.studies import apply
     from redloom.services.workspace import open_workspace
@@ -100,6 +101,13 @@ def fill(path: Path, cases: int, turns: int, tries: int) -> None:
             stored.put("case", members(), at=workspace.now(), **how)
         for n in range(0, SCENARIOS, 3):
             review_matching(workspace, STUDY, "accept", LineQuery(scenario=slugs[n]))
+        for version in ("1.0", "2.0"):
+            cut_release(workspace, STUDY, version, ReleaseOptions(provisional=True))
+            with workspace.begin() as unit:
+                other = [
+                    (f"c-{n:06}", Case(scenario=slugs[0], script=("Other.",))) for n in range(0, cases, 100)
+                ]
+                unit.definitions(STUDY).put("case", other, at=workspace.now(), **how)
         lines = path.with_suffix(".jsonl")
         said = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello."}]
         lines.write_text(json.dumps({"messages": said, "harm": heads[0].definition.content()["harm"]}) + "\n")
@@ -245,6 +253,8 @@ def pages(base: str, cases: int, tries: int, asked: int) -> dict[str, list[str]]
         "case": [f"{root}/cases/c-{dice.randrange(cases):06}" for _ in range(asked)],
         "study": [root] * asked,
         "map": [f"{root}/map"] * asked,
+        "release": [f"{root}/releases/{one}" for one in ("1.0", "2.0", "new", "1.0?against=2.0")]
+        * (asked // 4),
     }
 
 

@@ -31,6 +31,7 @@ PAGES = (
     f"{SCHOOL}/map?plan=2",
     f"{SCHOOL}/orders?strength=2",
     f"{SCHOOL}/orders/generate",
+    f"{SCHOOL}/orders/write?harm=shaming&persona=shy-13&context=in-class&interaction_type=short-advice&language=en",
     f"{SCHOOL}/releases",
     f"{SCHOOL}/releases/new",
     f"{SCHOOL}/charter/edit",
@@ -51,6 +52,7 @@ PAGES = (
     f"{SCHOOL}/personas",
     f"{SCHOOL}/evidence/new",
     f"{SCHOOL}/cases",
+    f"{SCHOOL}/cases?persona=asthma-16&status=draft&did=accepted&moved=2&left=1",
     f"{SCHOOL}/cases/inhaler-before-pe-1",
     f"{SCHOOL}/cases/inhaler-before-pe-1/edit",
     f"{SCHOOL}/cases/inhaler-before-pe-1/history",
@@ -118,6 +120,82 @@ def test_all_that_can_be_used_is_reached_by_tab_with_a_focus_one_can_see(browser
         for _ in range(many + 8):  # a date is several stops
             page.keyboard.press("Tab")
         assert page.evaluate(MISSED) == [], path
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A system that writes a draft at once."""
+    path = tmp_path_factory.mktemp("writing") / "writer.json"
+    path.write_text('{"otherwise": "1. Hello.\\n2. And then?"}')
+    return f"scripted:{path}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_what_forms_of_the_create_pages_answer_is_as_accessible(
+    browser: Any, server: str, writer: str, scheme: str, width: int
+) -> None:
+    page = opened(
+        browser, server, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    )
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name, exact=True).first.click()
+        page.wait_for_load_state()
+
+    def look(told: str) -> None:
+        page.get_by_text(told).first.wait_for()
+        assert faults(page) == [], told
+
+    page.goto(f"{SCHOOL}/orders/generate")
+    press("Show what would be sent")
+    look("0 drafts are asked for")
+    page.locator("input[name=for]").first.check()
+    page.locator("#other").fill(writer)
+    press("Show what would be sent")
+    look("Nothing was sent yet")
+    press("Send it")
+    look("1 of 1 answered, 1 stored as drafts")
+    page.goto(next(path for path in PAGES if "/orders/write?" in path))
+    press("Store as a draft")
+    look("Nothing was stored")
+    page.goto(f"{SCHOOL}/releases/new")
+    press("Cut the release")
+    look("Nothing was frozen")
+    page.locator("#version").fill(f"{scheme}-{width}")
+    page.locator("#which-provisional").check()
+    press("Cut the release")
+    look("it never changes from now on")
+    press("Verify")
+    look("it is what was frozen")
+    page.goto(f"{SCHOOL}/cases?sort=name&status=draft")
+    boxes = page.locator("input[name=case]")
+    boxes.nth(0).check()
+    boxes.nth(1).check()
+    changed = boxes.nth(1).get_attribute("value").partition(" ")[0]
+    other = page.context.new_page()
+    other.goto(f"{SCHOOL}/cases/{changed}/edit")
+    other.locator("textarea").first.fill(f"Changed in {scheme} at {width}.")
+    other.get_by_role("button", name="Save").first.click()
+    other.wait_for_load_state()
+    press("Reject")
+    look("Nothing was decided")
+    press("Reject")
+    look("1 rejected.")
+
+
+def test_drafts_come_into_the_page_while_one_looks(browser: Any, server: str, writer: str) -> None:
+    page = opened(browser, server)
+    page.goto(f"{SCHOOL}/orders/generate")
+    page.locator("input[name=every]").check()
+    page.locator("#other").fill(writer)
+    page.get_by_role("button", name="Show what would be sent").click()
+    page.get_by_role("button", name="Send it").click()
+    page.wait_for_url("**/orders/generate/*")
+    page.get_by_role("link", name="Review drafts by models").wait_for()
+    total = int(page.locator("progress").get_attribute("max"))
+    assert page.locator(".cases > li").count() == total > 1
+    assert page.locator("#stop").count() == 0 and page.said == []
 
 
 def test_no_page_says_anything_to_the_console(browser: Any, server: str) -> None:

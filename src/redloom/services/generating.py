@@ -35,6 +35,8 @@ class Wanted:
     key: str
     """The scenario's slug, or the one it would have."""
     title: str
+    about: str
+    """What else it is of: the way of talking and the language."""
     scenario: str | None
     """None for a work order, whose scenario is not there yet."""
     parts: Mapping[str, str]
@@ -158,6 +160,7 @@ def _of_scenario(now: Study, slug: str) -> Wanted:
     return Wanted(
         key=slug,
         title=in_language(scenario.title, now.head.languages[0]),
+        about=_about(now, parts),
         scenario=slug,
         parts=parts,
         prompt=prompt(work_order(now, parts).instruction, scenario.user_goal),
@@ -165,11 +168,16 @@ def _of_scenario(now: Study, slug: str) -> Wanted:
 
 
 def _of_order(now: Study, row: Mapping[str, str]) -> Wanted:
-    key = scenario_slug(row)
+    key, who = scenario_slug(row), now.personas[row["persona"]].title
     return Wanted(
         key=key,
-        title=f"{now.harms[row['harm']].title}: {now.personas[row['persona']].title}",
+        title=f"{now.harms[row['harm']].title}: {who}, {now.contexts[row['context']].title}",
+        about=_about(now, row),
         scenario=None,
         parts=row,
         prompt=prompt(work_order(now, row).instruction),
     )
+
+
+def _about(now: Study, parts: Mapping[str, str]) -> str:
+    return f"{now.interaction_types[parts['interaction_type']].title}, {parts['language']}"

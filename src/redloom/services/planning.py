@@ -10,7 +10,7 @@ from redloom.design.covering import Coverage, coverage, covering_array
 from redloom.design.orders import WorkOrder, scenario_slug, work_order
 from redloom.design.twins import ProposedTwin, missing_twins
 from redloom.domain.scenario import Scenario
-from redloom.domain.study import Constraint, space
+from redloom.domain.study import Constraint, Study, space
 from redloom.errors import InputError
 from redloom.services.finding import get_release
 from redloom.services.loading import load_study
@@ -53,11 +53,18 @@ def measure_coverage(
         counted = unit.releases(study).count_by(release.id, "scenario")
         used = {scenario for (scenario,) in counted if scenario is not None}
         scenarios = {slug: cast(Scenario, frozen[("scenario", slug)]) for slug in used}
+    return coverage_of(now, scenarios, version=version, strengths=strengths)
+
+
+def coverage_of(
+    now: Study, scenarios: Mapping[str, Scenario], *, version: str | None, strengths: Sequence[int]
+) -> SpaceCoverage:
+    """How much of the space declared now these scenarios cover."""
     rows = tuple(scenarios[slug].parts() for slug in sorted(scenarios))
     declared = space(now)
     possible = [t for t in strengths if t <= sum(1 for values in declared.values() if values)]
     measured = tuple(coverage(declared, now.head.constraints, rows, strength=t) for t in possible)
-    return SpaceCoverage(study, version, declared, now.head.constraints, rows, measured)
+    return SpaceCoverage(now.slug, version, declared, now.head.constraints, rows, measured)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import uuid
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
@@ -38,6 +38,8 @@ from redloom.storage.unit_of_work import UnitOfWork
 REVIEWED: frozenset[CaseStatus] = frozenset({"accepted"})
 OPEN: frozenset[CaseStatus] = frozenset({"draft", "in_review", "accepted"})
 DEFINED = ("evidence", "context", "persona", "interaction_type", "harm", "scenario")
+NAMED = 5
+"""How many cases a sentence names."""
 WORKING = "working-"
 """Prefix of the provisional releases that a run without a version freezes."""
 IMPORTED = "imported-"
@@ -88,13 +90,22 @@ def version_problem(unit: UnitOfWork, study: str, version: str) -> str:
 
 
 def reasons_against(unit: UnitOfWork, study: str, options: ReleaseOptions) -> list[Issue]:
-    """Every reason why :func:`cut_release` would refuse, whatever the version is called."""
-    stored = unit.definitions(study)
-    chosen, issues = _choose(stored, study, options)
-    under = _under(stored)
-    cases = (v.definition for v in stored.heads("case", by_slug=True) if v.slug in chosen)
+    """Every reason why :func:`cut_release` would refuse all cases, whatever the version is called.
+
+    No case is read: their review states and what they rest on stand in their lines.
+    """
+    assert not options.cases and options.sample is None, "told of all cases"
+    stored, issues = unit.definitions(study), list[Issue]()
+    lines, under = stored.lines, _under(stored)
+    counts = lines.count_by("status")
+    allowed = REVIEWED if options.only_accepted and not options.provisional else OPEN
+    waiting = sum(counts.get(status, 0) for status in OPEN - REVIEWED)
+    if waiting and not options.provisional and not options.only_accepted:
+        issues.append(_unreviewed(study, waiting, lines.first(OPEN - REVIEWED, NAMED)))
+    if not any(counts.get(status) for status in allowed):
+        issues.append(_nothing(study, sum(counts.values())))
     try:
-        used = _used(cases, {key: v.definition for key, v in under.items()})
+        used = _used(lines.rest_on(allowed), {key: v.definition for key, v in under.items()})
     except InputError as error:
         return [*issues, *error.issues]
     return issues if options.provisional else [*issues, *_not_ready(under, used)]
@@ -126,15 +137,8 @@ def _choose(
     if not options.provisional and not options.only_accepted:
         waiting = sorted(slug for slug in pool if states[slug] in OPEN - REVIEWED)
         if waiting:
-            named = ", ".join(waiting[:5]) + (f" and {len(waiting) - 5} more" if len(waiting) > 5 else "")
             usable.update(waiting)
-            issues.append(
-                Issue(
-                    f"{len(waiting)} case{'s are' if len(waiting) > 1 else ' is'} not accepted ({named}); accept them "
-                    f"with 'redloom review {study} accept --all', leave them out with --only-accepted, or freeze "
-                    "them unreviewed with --provisional"
-                )
-            )
+            issues.append(_unreviewed(study, len(waiting), waiting[:NAMED]))
     issues += [
         Issue(f"case {slug!r} is {states[slug]} and cannot be frozen")
         for slug in options.cases
@@ -144,13 +148,25 @@ def _choose(
     if options.sample is not None:
         chosen = sample(usable, size=options.sample, seed=options.seed)
     if not chosen and not issues:
-        why = (
-            f"none of its {len(states)} cases is in a state that can be frozen; see 'redloom review {study}'"
-            if states
-            else "import some or declare them in the study file"
-        )
-        issues.append(Issue(f"{study} has no case to freeze: {why}"))
+        issues.append(_nothing(study, len(states)))
     return {slug: states[slug] for slug in chosen}, issues
+
+
+def _unreviewed(study: str, many: int, first: Sequence[str]) -> Issue:
+    named = ", ".join(first) + (f" and {many - NAMED} more" if many > NAMED else "")
+    return Issue(
+        f"{many} case{'s are' if many > 1 else ' is'} not accepted ({named}); accept them with 'redloom review {study} "
+        "accept --all', leave them out with --only-accepted, or freeze them unreviewed with --provisional"
+    )
+
+
+def _nothing(study: str, many: int) -> Issue:
+    why = (
+        f"none of its {many} cases is in a state that can be frozen; see 'redloom review {study}'"
+        if many
+        else "import some or declare them in the study file"
+    )
+    return Issue(f"{study} has no case to freeze: {why}")
 
 
 def _under(stored: Definitions) -> dict[tuple[str, str], StoredVersion]:
@@ -184,7 +200,8 @@ def freeze(
     def cases() -> Iterator[StoredVersion]:
         return (found for found in stored.heads("case", by_slug=True) if found.slug in chosen)
 
-    used = _used((v.definition for v in cases()), {key: v.definition for key, v in under.items()})
+    roots = ((to.kind, to.slug) for v in cases() for to in v.definition.references())
+    used = _used(roots, {key: v.definition for key, v in under.items()})
     if not options.provisional:
         issues += _not_ready(under, used)
     if issues:
@@ -261,25 +278,25 @@ def _pinned(stored: Definitions, under: Container[int], chosen: Container[str]) 
 
 
 def _used(
-    cases: Iterable[Definition], definitions: Mapping[tuple[str, str], Definition]
+    roots: Iterable[tuple[str, str]], definitions: Mapping[tuple[str, str], Definition]
 ) -> frozenset[tuple[str, str]]:
-    """All that the cases rest on."""
+    """The (kind, slug) that the cases name, and all that those rest on."""
     used: set[tuple[str, str]] = set()
-    for case in cases:
-        waiting = [case]
+    for root in roots:
+        waiting = [root]
         while waiting:
-            definition = waiting.pop()
-            keys = [(reference.kind, reference.slug) for reference in definition.references()]
+            key = waiting.pop()
+            if key in used:
+                continue
+            if key not in definitions:
+                raise InputError(
+                    f"{key[0]} {key[1]!r} was retired, but something that is to be released rests on it"
+                )
+            used.add(key)
+            definition = definitions[key]
+            waiting += [(reference.kind, reference.slug) for reference in definition.references()]
             if isinstance(definition, Scenario) and definition.twin is not None:
-                keys.append(("scenario", definition.twin.of))
-            for key in keys:
-                if key not in definitions:
-                    raise InputError(
-                        f"{key[0]} {key[1]!r} was retired, but something that is to be released rests on it"
-                    )
-                if key not in used:
-                    used.add(key)
-                    waiting.append(definitions[key])
+                waiting.append(("scenario", definition.twin.of))
     return frozenset(used)
 
 

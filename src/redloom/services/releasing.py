@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -15,10 +15,10 @@ from redloom.domain.scenario import Scenario
 from redloom.domain.study import describe_change
 from redloom.domain.value import Definition
 from redloom.errors import InputError, Issue
-from redloom.services.cases import statuses
+from redloom.services.cases import count_statuses
 from redloom.services.defining import Changed, title_of
 from redloom.services.finding import get_release
-from redloom.services.planning import measure_coverage
+from redloom.services.planning import coverage_of
 from redloom.services.releases import (
     DEFINED,
     OPEN,
@@ -28,8 +28,9 @@ from redloom.services.releases import (
     reasons_against,
     version_problem,
 )
+from redloom.services.remembering import kept, remembered, study_of
 from redloom.services.workspace import Workspace
-from redloom.storage.repositories.releases import StoredRelease
+from redloom.storage.repositories.releases import CaseChanges, Releases, StoredRelease
 from redloom.storage.unit_of_work import UnitOfWork
 
 FIRST = 200
@@ -98,7 +99,7 @@ class Frozen:
     title: str
     digest: str
     number: int
-    """Of its version; 0 where it is not told."""
+    """Of its version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,35 +154,60 @@ def open_release(workspace: Workspace, study: str, version: str, *, against: str
         releases = unit.releases(study)
         known = releases.all()
         before = get_release(unit, study, against) if against else _one_before(known, release)
-        definitions = releases.definitions(release.id)
-        harms, languages = _counts(unit, study, release, definitions)
-        covered = measure_coverage(unit, study, version, strengths=(1, 2)).by_strength
+        held = kept(workspace, ("release", release.id), lambda: _held(releases, release))
+        covered = remembered(
+            workspace,
+            unit,
+            study,
+            ("coverage of release", release.id),
+            lambda: (
+                coverage_of(
+                    study_of(workspace, unit, study), held.scenarios, version=version, strengths=(1, 2)
+                ).by_strength
+            ),
+        )
         return ReleaseView(
             line=_line(release),
             why=release.why,
             manifest=release.manifest,
-            splits=releases.tally(release.id),
-            harms=harms,
-            languages=languages,
-            definitions=tuple(_frozen(unit, study, definitions)),
-            slugs=tuple(releases.slugs(release.id, most=FIRST)),
+            splits=held.splits,
+            harms=held.harms,
+            languages=held.languages,
+            definitions=held.definitions,
+            slugs=held.slugs,
             covered=covered,
             others=tuple(one.version for one in reversed(known) if one.version != version),
-            difference=_between(unit, study, before, release) if before else None,
+            difference=compare_releases(workspace, releases, before, release) if before else None,
         )
+
+
+def compare_two(workspace: Workspace, study: str, before: str, after: str) -> Difference:
+    """What changed from one release to another; raises UnknownNameError."""
+    with workspace.begin() as unit:
+        first, second = get_release(unit, study, before), get_release(unit, study, after)
+        return compare_releases(workspace, unit.releases(study), first, second)
+
+
+def compare_releases(
+    workspace: Workspace, releases: Releases, before: StoredRelease, after: StoredRelease
+) -> Difference:
+    """What changed from one release to another, worked out once."""
+    return kept(workspace, ("releases", before.id, after.id), lambda: _between(releases, before, after))
 
 
 def look_before(workspace: Workspace, study: str) -> BeforeCutting:
     """Every reason against a release of all cases now, and what changed since the newest one."""
     with workspace.begin() as unit:
-        states = statuses(unit.definitions(study))
-        issues = reasons_against(unit, study, ReleaseOptions())
-        cut = [one for one in unit.releases(study).all() if not one.version.startswith(SNAPSHOTS)]
-        return BeforeCutting(
-            counts=Counter(states.values()),
-            reasons=tuple(_reason(issue) for issue in issues),
-            since=_since(unit, study, cut[-1], states) if cut else None,
-        )
+        return remembered(workspace, unit, study, "before cutting", lambda: _look_before(unit, study))
+
+
+def _look_before(unit: UnitOfWork, study: str) -> BeforeCutting:
+    cut = [one for one in unit.releases(study).all() if not one.version.startswith(SNAPSHOTS)]
+    return BeforeCutting(
+        counts=count_statuses(unit.definitions(study)),
+        reasons=tuple(_reason(issue) for issue in reasons_against(unit, study, ReleaseOptions())),
+        since=_since(unit, study, cut[-1]) if cut else None,
+    )
 
 
 def cut_from_form(workspace: Workspace, study: str, given: Mapping[str, str]) -> StoredRelease:
@@ -265,41 +291,64 @@ def _one_before(known: list[StoredRelease], release: StoredRelease) -> StoredRel
     return earlier[-1] if earlier else None
 
 
-def _counts(
-    unit: UnitOfWork, study: str, release: StoredRelease, under: Mapping[tuple[str, str], Definition]
-) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Cases by harm and by language."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What a release holds, which never changes."""
+
+    splits: Mapping[tuple[str, str], int]
+    harms: Mapping[str, int]
+    languages: Mapping[str, int]
+    definitions: tuple[Frozen, ...]
+    slugs: tuple[str, ...]
+    scenarios: Mapping[str, Scenario]
+    """Those that some case has."""
+
+
+def _held(releases: Releases, release: StoredRelease) -> _Held:
+    under, numbers = releases.definitions(release.id), releases.numbers(release.id)
     harms: Counter[str] = Counter()
     languages: Counter[str] = Counter()
-    counted = unit.releases(study).count_by(release.id, "scenario", "harm", "language")
+    scenarios: dict[str, Scenario] = {}
+    counted = releases.count_by(release.id, "scenario", "harm", "language")
     for (slug, harm, language), many in counted.items():
         scenario = cast(Scenario | None, under.get(("scenario", slug or "")))
+        if scenario is not None:
+            scenarios[slug or ""] = scenario
         harms[harm or (scenario.harm if scenario else "")] += many
         languages[language or (scenario.language if scenario else "")] += many
-    return dict(sorted(harms.items())), dict(sorted(languages.items()))
+    return _Held(
+        splits=releases.tally(release.id),
+        harms=dict(sorted(harms.items())),
+        languages=dict(sorted(languages.items())),
+        definitions=tuple(_frozen(under, numbers)),
+        slugs=tuple(releases.slugs(release.id, most=FIRST)),
+        scenarios=scenarios,
+    )
 
 
 def _frozen(
-    unit: UnitOfWork, study: str, definitions: Mapping[tuple[str, str], Definition]
+    under: Mapping[tuple[str, str], Definition], numbers: Mapping[tuple[str, str], int]
 ) -> Iterator[Frozen]:
-    stored = unit.definitions(study)
-    for (kind, slug), definition in sorted(definitions.items()):
-        if kind == "study":
-            continue
-        digest = definition.content_digest()
-        numbers = [one.number for one in stored.versions(kind, slug) if one.digest == digest]
-        yield Frozen(
-            kind=kind,
-            slug=slug,
-            title=title_of(slug, definition, None),
-            digest=digest,
-            number=numbers[-1] if numbers else 0,
-        )
+    for (kind, slug), definition in sorted(under.items()):
+        if kind != "study":
+            yield Frozen(
+                kind=kind,
+                slug=slug,
+                title=title_of(slug, definition, None),
+                digest=definition.content_digest(),
+                number=numbers[kind, slug],
+            )
 
 
-def _between(unit: UnitOfWork, study: str, before: StoredRelease, after: StoredRelease) -> Difference:
-    releases = unit.releases(study)
+def _between(releases: Releases, before: StoredRelease, after: StoredRelease) -> Difference:
     found = releases.compare(before.id, after.id, most=FIRST)
+    changed = _changed(releases.definitions(before.id), releases.definitions(after.id))
+    return _difference(before, found, changed)
+
+
+def _difference(
+    before: StoredRelease, found: CaseChanges, definitions: Iterable[DefinitionChange]
+) -> Difference:
     return Difference(
         before=before.version,
         added=found.added,
@@ -309,36 +358,23 @@ def _between(unit: UnitOfWork, study: str, before: StoredRelease, after: StoredR
         first_added=found.first_added,
         first_removed=found.first_removed,
         first_changed=tuple(
-            CaseChange(slug=slug, fields=_fields(old, new)) for slug, old, new in found.first_changed
+            CaseChange(slug=slug, fields=_fields(old, new) if old and new else ())
+            for slug, old, new in found.first_changed
         ),
-        definitions=tuple(_changed(releases.definitions(before.id), releases.definitions(after.id))),
+        definitions=tuple(definitions),
     )
 
 
-def _since(unit: UnitOfWork, study: str, before: StoredRelease, states: Mapping[str, str]) -> Difference:
+def _since(unit: UnitOfWork, study: str, before: StoredRelease) -> Difference:
     """Against the study as it is now, without what was rejected or retired; by digests alone."""
     stored, releases = unit.definitions(study), unit.releases(study)
-    old = releases.digests(before.id)
-    new = {slug: digest for slug, digest in stored.digests("case").items() if states[slug] in OPEN}
-    added, removed = sorted(new.keys() - old.keys()), sorted(old.keys() - new.keys())
-    changed = sorted(slug for slug in old.keys() & new.keys() if old[slug] != new[slug])
     now = {
         (version.kind, version.slug): version.definition
         for kind in (*DEFINED, "study")
         for version in stored.heads(kind)
     }
-    frozen = releases.definitions(before.id)
-    return Difference(
-        before=before.version,
-        added=len(added),
-        removed=len(removed),
-        changed=len(changed),
-        rests_on_other=0,
-        first_added=tuple(added[:FIRST]),
-        first_removed=tuple(removed[:FIRST]),
-        first_changed=tuple(CaseChange(slug=slug, fields=()) for slug in changed[:FIRST]),
-        definitions=tuple(one for one in _changed(frozen, now) if one.became != "added"),
-    )
+    found, frozen = releases.since(before.id, OPEN, most=FIRST), releases.definitions(before.id)
+    return _difference(before, found, [one for one in _changed(frozen, now) if one.became != "added"])
 
 
 def _changed(

@@ -63,6 +63,16 @@ def _kept(workspace: Workspace, key: Hashable, state: object, make: Callable[[],
     return made
 
 
+def kept(workspace: Workspace, what: Hashable, make: Callable[[], T]) -> T:
+    """What ``make`` gives of something that never changes, such as a release."""
+    known = workspace.memory.get(("kept", what))
+    if known is not None:
+        return cast(T, known[1])
+    made = make()
+    workspace.memory.keep(("kept", what), (None, made))
+    return made
+
+
 def study_of(workspace: Workspace, unit: UnitOfWork, slug: str) -> Study:
     """The study as it is now, without its cases."""
     return remembered(workspace, unit, slug, "study", lambda: load_study(unit, slug, cases=False))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from redloom.storage.json_fields import text_in
+from redloom.storage.dialects import by_code_point, text_in
 from redloom.storage.tables import case_line, definition, definition_version, fact
 from redloom.storage.words import Words
 
@@ -187,6 +187,22 @@ class CaseLines:
             *self._wanted(query or LineQuery()), column.is_not(None)
         )
         return {row.value: row.many for row in self._connection.execute(counted.group_by(column))}
+
+    def first(self, statuses: Collection[str], most: int) -> list[str]:
+        """The first slugs of those in one of these review states."""
+        query = sa.select(case_line.c.slug).where(self._is_in(statuses))
+        order = by_code_point(self._connection, case_line.c.slug)
+        return list(self._connection.scalars(query.order_by(order).limit(most)))
+
+    def rest_on(self, statuses: Collection[str]) -> set[tuple[str, str]]:
+        """(kind, slug) of the scenarios, and of the harms without one, that those in one of these review states rest on."""
+        query = sa.select(case_line.c.scenario, case_line.c.harm).distinct().where(self._is_in(statuses))
+        rows = self._connection.execute(query)
+        found = [("scenario", row.scenario) if row.scenario else ("harm", row.harm) for row in rows]
+        return {(kind, slug) for kind, slug in found if slug}
+
+    def _is_in(self, statuses: Collection[str]) -> sa.ColumnElement[bool]:
+        return sa.and_(case_line.c.study_id == self._study, case_line.c.status.in_(statuses))
 
     def tally(self, *fields: str) -> dict[tuple[str | None, ...], int]:
         """Values of columns -> how many rows have just these."""

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -198,9 +198,9 @@ def create_app(house: House) -> Guard:
     routes: list[Route | Mount] = [
         Route(way.path, _endpoint(way, house), methods=[way.method]) for way in _most_exact(WAYS)
     ]
-    from redloom.web.api import Api  # FastAPI takes its time
+    from redloom.web.api.app import create_api  # FastAPI takes its time
 
-    api = Api(lambda request: _known(_ask(house, request, Form()), house))
+    api = create_api(lambda request: _known(_ask(house, request, Form()), house))
     static = StaticFiles(directory=str(files("redloom.web").joinpath("static")))
     app = Starlette(
         routes=[Mount("/static", static), Mount("/api/v1", api), *routes],
@@ -341,6 +341,8 @@ async def _told(events: AsyncIterator[str]) -> AsyncIterator[str]:
 def _lost(house: House) -> Any:
     async def lost(request: Request, _: Exception) -> Response:
         told = f"No page has the address {request.url.path}."
+        if request.url.path.startswith("/api/"):  # an address so odd that it did not come to the API
+            return JSONResponse({"problems": [{"path": "", "message": told}]}, 404)
         trouble = Trouble(heading="There is nothing here", told=told, status=404)
         return await run_in_threadpool(
             lambda: _response(_known(_ask(house, request, Form()), house), trouble)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from redloom.domain.value import Definition
 from redloom.storage.case_lines import CaseLines
-from redloom.storage.json_fields import text_in
+from redloom.storage.dialects import by_code_point, text_in
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
 from redloom.storage.tables import case_line, definition, definition_version, fact
 from redloom.storage.words import Words, words_of
@@ -63,7 +63,8 @@ class Definitions:
 
     def heads(self, kind: str, *, by_slug: bool = False) -> Iterator[StoredVersion]:
         """The newest version of every definition of a kind, in the order they came or by slug, streamed."""
-        query = self._heads(kind).order_by(self._slug_order() if by_slug else definition.c.id)
+        by = by_code_point(self._connection, definition.c.slug) if by_slug else definition.c.id
+        query = self._heads(kind).order_by(by)
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
@@ -323,11 +324,6 @@ class Definitions:
             .group_by(definition.c.slug, definition.c.id)
         )
         return {slug: (identity, newest) for slug, identity, newest in self._connection.execute(query)}
-
-    def _slug_order(self) -> sa.ColumnElement[str]:
-        """By code point on every database."""
-        binary = {"postgresql": "C", "sqlite": "BINARY"}
-        return sa.collate(definition.c.slug, binary[self._connection.dialect.name])
 
     def _heads(self, kind: str) -> sa.Select[*tuple[Any, ...]]:
         return self._joined(_VERSION, kind)

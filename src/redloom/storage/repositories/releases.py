@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
 from redloom.domain.value import Definition
-from redloom.storage.json_fields import text_in
+from redloom.storage.dialects import by_code_point, text_in
 from redloom.storage.mapping import StoredFact, from_json, to_definition, to_fact, to_value
 from redloom.storage.tables import (
+    case_line,
     definition,
     definition_version,
     fact,
@@ -54,8 +55,8 @@ class CaseChanges:
     """Cases with the same text over definitions that changed."""
     first_added: tuple[str, ...]
     first_removed: tuple[str, ...]
-    first_changed: tuple[tuple[str, Case, Case], ...]
-    """(slug, before, after)."""
+    first_changed: tuple[tuple[str, Case | None, Case | None], ...]
+    """(slug, before, after), both where the contents were read."""
 
 
 class Releases:
@@ -246,9 +247,72 @@ class Releases:
         )
         return list(self._connection.scalars(query))
 
-    def digests(self, release_id: int) -> dict[str, str]:
-        """Slug -> content digest of every case of a release."""
-        return {one.slug: one.digest for one in self._members(release_id)}
+    def numbers(self, release_id: int) -> dict[tuple[str, str], int]:
+        """(kind, slug) -> number of the version of every definition under the cases."""
+        query = (
+            sa.select(definition.c.kind, definition.c.slug, definition_version.c.number)
+            .join_from(
+                release_definition,
+                definition_version,
+                release_definition.c.version_id == definition_version.c.id,
+            )
+            .join(definition, definition.c.id == definition_version.c.definition_id)
+            .where(release_definition.c.release_id == release_id)
+        )
+        return {(kind, slug): number for kind, slug, number in self._connection.execute(query)}
+
+    def since(self, release_id: int, statuses: Collection[str], *, most: int) -> CaseChanges:
+        """What became of the cases since a release, of those now in one of these review states; no content is read."""
+        held = self._held(release_id).subquery()
+        is_open = sa.and_(case_line.c.definition_id.is_not(None), case_line.c.status.in_(statuses))
+        head = definition_version.alias()
+        both = (
+            held.join(definition, definition.c.id == held.c.definition_id)
+            .outerjoin(case_line, case_line.c.definition_id == held.c.definition_id)
+            .outerjoin(head, sa.and_(head.c.id == definition.c.head_id, head.c.id != held.c.version_id))
+        )
+        differs = sa.and_(is_open, head.c.digest != held.c.digest)
+        counted = sa.select(
+            sa.func.count(),
+            sa.func.count().filter(is_open),
+            sa.func.count().filter(differs),
+        ).select_from(both)
+        all_then, kept, changed = self._connection.execute(counted).one()
+        ours = sa.and_(case_line.c.study_id == self._study, case_line.c.status.in_(statuses))
+        all_now = self._connection.scalar(sa.select(sa.func.count()).select_from(case_line).where(ours)) or 0
+        fresh = case_line.outerjoin(held, held.c.definition_id == case_line.c.definition_id)
+        is_new = sa.and_(ours, held.c.definition_id.is_(None))
+
+        def first(
+            many: int, slug: sa.ColumnElement[str], of: sa.FromClause, where: sa.ColumnElement[bool]
+        ) -> tuple[str, ...]:
+            query = sa.select(slug).select_from(of).where(where)
+            query = query.order_by(by_code_point(self._connection, slug)).limit(most)
+            return tuple(self._connection.scalars(query)) if many else ()
+
+        added, removed = all_now - kept, all_then - kept
+        gone = sa.or_(case_line.c.definition_id.is_(None), case_line.c.status.not_in(statuses))
+        return CaseChanges(
+            added=added,
+            removed=removed,
+            changed=changed,
+            rests_on_other=0,
+            first_added=first(added, case_line.c.slug, fresh, is_new),
+            first_removed=first(removed, definition.c.slug, both, gone),
+            first_changed=tuple((s, None, None) for s in first(changed, definition.c.slug, both, differs)),
+        )
+
+    def _held(self, release_id: int) -> sa.Select[*tuple[Any, ...]]:
+        """Every case of a release by its definition."""
+        return (
+            sa.select(
+                definition_version.c.definition_id,
+                definition_version.c.id.label("version_id"),
+                definition_version.c.digest,
+            )
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .where(release_case.c.release_id == release_id)
+        )
 
     def tally(self, release_id: int) -> dict[tuple[str, str], int]:
         """(split, review state) -> how many cases."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redloom.storage.json_fields import text_in
+from redloom.storage.dialects import text_in
 from redloom.storage.tables import definition_version, history, study
 
 _STATE = sa.select(

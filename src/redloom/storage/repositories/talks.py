@@ -10,7 +10,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from redloom.domain.run import Used
-from redloom.storage.json_fields import text_in
+from redloom.storage.dialects import text_in
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.tables import (
     attempt,

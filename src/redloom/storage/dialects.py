@@ -1,4 +1,4 @@
-"""Fields of a stored content, read by the database."""
+"""What SQLite and PostgreSQL say in different words."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def text_in(connection: sa.Connection, body: sa.ColumnElement[Any], name: str) -
     if connection.dialect.name == "postgresql":
         return sa.cast(text, postgresql.JSONB)[name].astext
     return sa.func.json_extract(text, f"$.{name}")
+
+
+def by_code_point(connection: sa.Connection, column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """A text column to order by, the same way on every database."""
+    return sa.collate(column, "C" if connection.dialect.name == "postgresql" else "BINARY")
