@@ -46,7 +46,8 @@ def test_what_is_explored_found_and_promoted_belongs_to_one_study(
         assert move.exchanges[0].state == "answered" and "\u2400" in move.exchanges[0].reply
         exploring.mark(workspace, "small", id, made[0].hex(), {"what": "odd"})
         number = findings.write_finding(workspace, "small", id, made[0].hex(), {"title": "Odd"})
-        talks.reproduce(workspace, "small", findings.open_finding(workspace, "small", number), 2)
+        findings.ask_for_tries(workspace, "small", number, 2)
+        talks.hold_tries(workspace, "small", findings.open_finding(workspace, "small", number))
         for _ in range(200):
             found = findings.open_finding(workspace, "small", number)
             if len(found.tries) == 2:

@@ -138,7 +138,7 @@ def explore_and_release(browser: Any, server: str, system: str, version: str, *,
     page.locator("details.marking summary").first.click()
     page.get_by_label("What went wrong, in a few words").first.fill("leaves the plan out")
     page.get_by_role("button", name="Keep the mark").first.click()
-    page.wait_for_url("**said=marked")
+    page.wait_for_url("**said=marked*")
     accessible(page, scripts)
     page.get_by_role("link", name="Write a finding").click()
     assert page.get_by_label("What went wrong, in a few words").input_value() == "leaves the plan out"
@@ -160,7 +160,7 @@ def explore_and_release(browser: Any, server: str, system: str, version: str, *,
     assert "4 of 5 (95 % interval" in (page.text_content("main") or "")
     accessible(page, scripts)
     page.get_by_role("link", name="Open the exploration").click()
-    page.get_by_role("link", name="Make a test conversation of it").click()
+    page.get_by_role("link", name="Make a test conversation of this branch").click()
     page.get_by_label("Short name").fill(f"four-puffs-{version}")
     page.get_by_label("What this test conversation is for").fill("Does it know of the plan?")
     accessible(page, scripts)

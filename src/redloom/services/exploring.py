@@ -42,6 +42,8 @@ class Choices:
     """(slug, title)."""
     targets: tuple[tuple[str, str], ...]
     """(name, system behind it)."""
+    harms: tuple[tuple[str, str], ...]
+    """(slug, title)."""
     arms: tuple[str, ...] = ARMS
 
 
@@ -82,10 +84,16 @@ class Explored:
     harm: Harm | None
     tree: Tree
     marks: tuple[Seen, ...]
-    harms: tuple[tuple[str, str], ...]
-    """(slug, title) of all that the study defines."""
+    harms: Mapping[str, str]
+    """Slug -> title of all that the study defines."""
     whats: tuple[str, ...]
     """What went wrong elsewhere in this study, in the words of others."""
+
+    @property
+    def newest(self) -> str:
+        """The exchange that was made last, whoever made it; zeros before the first."""
+        found = (e.id for move in self.tree.moves.values() for e in move.exchanges.values())
+        return max(found, default=bytes(16)).hex()
 
     @property
     def waiting(self) -> bool:
@@ -101,6 +109,7 @@ def choices(workspace: Workspace, study: str) -> Choices:
     return Choices(
         scenarios=tuple((slug, in_language(one.title, language)) for slug, one in now.scenarios.items()),
         targets=tuple((slug, one.system) for slug, one in now.targets.items()),
+        harms=tuple((slug, one.title) for slug, one in now.harms.items()),
     )
 
 
@@ -207,9 +216,18 @@ def open_exploration(workspace: Workspace, study: str, id: str, *, live: Collect
             for one in everywhere
             if one.exploration == stored.id
         ),
-        harms=tuple((slug, one.title) for slug, one in now.harms.items()),
+        harms={slug: one.title for slug, one in now.harms.items()},
         whats=tuple(sorted({one.body.what for one in everywhere if one.body.what})),
     )
+
+
+def newer_moves(workspace: Workspace, study: str, id: str, seen: str) -> dict[str, str]:
+    """Message -> who sent it, for those that came after an exchange, oldest first."""
+    with workspace.begin() as unit:
+        stored = find_exploration(unit, study, id)
+        return {
+            move.hex(): who for move, who in unit.explorations.newer(stored.id, key_of("reply", seen)).items()
+        }
 
 
 def find_exploration(unit: UnitOfWork, study: str, id: str) -> StoredExploration:

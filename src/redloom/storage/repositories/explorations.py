@@ -152,6 +152,12 @@ class Explorations:
         query = sa.select(exchange).where(exchange.c.exploration == found.id).order_by(exchange.c.id)
         return [_exchange(row, turns.get(bytes(row.id))) for row in self._connection.execute(query)]
 
+    def newer(self, exploration: bytes, seen: bytes) -> dict[bytes, str]:
+        """Move -> its author, for exchanges after this one, oldest first."""
+        query = sa.select(exchange.c.move, exchange.c.author).order_by(exchange.c.id)
+        query = query.where(exchange.c.exploration == exploration, exchange.c.id > seen)
+        return {bytes(move): who for move, who in self._connection.execute(query)}
+
     def abandoned(self, before: datetime.datetime) -> list[tuple[bytes, bytes]]:
         """(exploration, exchange) of replies that nobody has waited for since ``before``."""
         query = sa.select(exchange.c.exploration, exchange.c.id)

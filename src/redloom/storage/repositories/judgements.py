@@ -72,6 +72,11 @@ class Judgements:
         query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(sa.union(*used)))
         return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
 
+    def by_digest(self, digests: Sequence[str]) -> dict[str, Instrument]:
+        """Digest -> instrument, for those that are known."""
+        query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.digest.in_(digests))
+        return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
+
     def add_probe(self, number: int, *, id: bytes, made: Probe) -> None:
         """Store what a judge answered to planted conversations; earlier probes stay."""
         row = {"instrument_id": number, "id": id, "body": made.model_dump(mode="json")}
