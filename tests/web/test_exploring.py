@@ -243,3 +243,55 @@ def test_who_came_by_a_link_names_systems_of_the_study_only(
         f"/api/v1/studies/{STUDY}/explorations", json=sent, headers={"Origin": ORIGIN}
     )
     assert told.status_code == 422 and exploring.list_explorations(workspace, STUDY) == []
+
+
+def test_somebody_who_writes_meanwhile_is_told_of_and_nothing_is_lost(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
+    where = begin(red_teamer, ["nurse"], scenario(workspace))
+    first = say(red_teamer, talks, where, "Hello?")
+    *_, mine = (form for form in red_teamer.get(where).forms if form.action.endswith("/say"))
+    (poll,) = (given["data-newer"] for _, given in red_teamer.get(where).tags if "data-newer" in given)
+    assert poll is not None and red_teamer.client.get(poll).json() is None
+    session = accept(workspace, invite(workspace, STUDY, "Ana", "red_teamer").secret).secret
+    red_teamer.client.cookies.set("redloom_session", session)
+    for text in ("Ana asks.", "Ana asks again."):
+        theirs = say(red_teamer, talks, where, text, after=first)
+    red_teamer.client.cookies.clear()
+    told = red_teamer.client.get(poll).json()
+    assert told == {"words": "Ana sent 2 messages here meanwhile.", "to": f"{where}?at={theirs}#end"}
+    done = red_teamer.send(f"{where}/say", mine.filled(text="I ask."))
+    talks.wait(tuple(talks.live), seconds=10)
+    page = red_teamer.get(done.headers["location"].split("#")[0])
+    assert "Ana sent 2 messages here meanwhile. Look" in page.text
+    assert "2 other branches here" in page.text and "I ask." in page.text
+    assert "Ana asks again." in red_teamer.get(told["to"].split("#")[0]).text
+    assert "meanwhile" not in red_teamer.get(where).text
+
+
+@pytest.mark.parametrize("seen", ["", "x", "00" * 17, "' OR 1=1"])
+def test_a_sign_of_what_was_seen_that_is_none_leads_nowhere(
+    red_teamer: Visitor, workspace: Workspace, tmp_path: Path, seen: str
+) -> None:
+    declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
+    where = begin(red_teamer, ["nurse"], scenario(workspace))
+    assert red_teamer.client.get(f"{where}/newer", params={"seen": seen}).status_code == 404
+
+
+def test_a_reply_that_ends_before_the_others_is_told_whole(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "quick", otherwise="Ask your nurse.")
+    declare(workspace, tmp_path, "slow", otherwise="one two three four", pause=0.2)
+    where = begin(red_teamer, ["quick", "slow"], scenario(workspace))
+    done = red_teamer.send(f"{where}/say", [("text", "Go on"), ("after", "")])
+    move = re.search(r"at=([0-9a-f]{32})", done.headers["location"])
+    assert move is not None
+    told = red_teamer.client.get(f"{where}/stream?move={move[1]}").text
+    said = {"0": "", "1": ""}
+    for line in told.split("\n"):
+        if line.startswith("data: {"):
+            for lane, (anew, text) in json.loads(line.removeprefix("data: ")).items():
+                said[lane] = text if anew else said[lane] + text
+    assert said["0"] == "Ask your nurse." and said["1"].startswith("one two three")
