@@ -143,14 +143,14 @@ def test_four_systems_long_replies_and_other_scripts_fit_and_are_accessible(
     narrow = page.evaluate(
         "Math.min(...[...document.querySelectorAll('.says.system .words')].map(one => one.clientWidth))"
     )
-    assert narrow >= (280 if width != 1024 else 200)
+    assert narrow >= 280
     assert page.evaluate(
         "(() => { const box = document.querySelector('#text').getBoundingClientRect();"
         " return box.top >= 0 && box.bottom <= innerHeight; })()"
     )
     frame = page.get_by_role("heading", name="You want")
-    assert frame.is_visible() == (width > 760)
-    if width <= 760:
+    assert frame.is_visible() == (width > 1100)
+    if width <= 1100:
         page.locator("details.frame > summary").click()
         assert frame.is_visible()
         heights = page.evaluate(

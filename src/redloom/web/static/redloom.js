@@ -101,7 +101,7 @@ function listen() {
   streaming = null;
   const here = location.href;
   const again = async () => location.href === here && swap(await fetch(here));
-  if (matchMedia("(min-width: 761px)").matches) document.querySelector("details.frame")?.setAttribute("open", "");
+  if (matchMedia("(min-width: 1101px)").matches) document.querySelector("details.frame")?.setAttribute("open", "");
   const tree = document.querySelector(".tree");
   const current = tree?.querySelector("[aria-current=page]");
   if (current) tree.scrollTop = current.offsetTop - tree.offsetTop - tree.clientHeight / 2;
