@@ -295,3 +295,20 @@ def test_a_reply_that_ends_before_the_others_is_told_whole(
             for lane, (anew, text) in json.loads(line.removeprefix("data: ")).items():
                 said[lane] = text if anew else said[lane] + text
     assert said["0"] == "Ask your nurse." and said["1"].startswith("one two three")
+
+
+def test_explorations_are_listed_some_at_a_time_newest_first(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redloom.web.routes.explore.LISTED", 2)
+    declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
+    begun = [begin(red_teamer, ["nurse"], "") for _ in range(4)]
+    say(red_teamer, talks, begun[0], "Hello?")
+    shown = [[link for link in red_teamer.get(f"{SCHOOL}/explore").links if link in begun]]
+    (earlier,) = (link for link in red_teamer.get(f"{SCHOOL}/explore").links if "before=" in link)
+    last = red_teamer.get(earlier)
+    shown.append([link for link in last.links if link in begun])
+    assert shown == [[begun[3], begun[2]], [begun[1], begun[0]]]
+    assert "0 messages, 0 marks" in last.text and "1 message, 0 marks" in last.text
+    assert "The newest" in last.text and "Earlier ones" not in last.text
+    assert red_teamer.client.get(f"{SCHOOL}/explore?before=x").status_code == 404

@@ -162,13 +162,17 @@ def begin(
         return key.hex()
 
 
-def list_explorations(workspace: Workspace, study: str) -> list[Listed]:
-    """The explorations of a study, newest first."""
+def list_explorations(
+    workspace: Workspace, study: str, *, before: str | None = None, most: int | None = None
+) -> list[Listed]:
+    """The explorations of a study, newest first; those begun ``before`` another, so many at most."""
+    key = None if before is None else key_of("exploration", before)
     with workspace.begin() as unit:
         study_id = unit.study_id(study)
-        found = unit.explorations.all(study_id)
-        moves = unit.explorations.count_moves(study_id)
-        marks = unit.explorations.marks([one.id for one in found])
+        found = unit.explorations.page(study_id, before=key, most=most)
+        since = found[-1].id if found else b""
+        moves = unit.explorations.count_moves(study_id, since=since)
+        marks = unit.explorations.marks(study_id, since=since)
         now = load_study(unit, study, cases=False)
     many: dict[bytes, int] = {}
     for one in marks:
@@ -193,7 +197,7 @@ def open_exploration(workspace: Workspace, study: str, id: str, *, live: Collect
     with workspace.begin() as unit:
         stored = find_exploration(unit, study, id)
         exchanges = unit.explorations.exchanges(stored)
-        everywhere = unit.explorations.marks([one.id for one in unit.explorations.all(stored.study_id)])
+        everywhere = unit.explorations.marks(stored.study_id)
         now = load_study(unit, study, cases=False)
     frame = frame_of(now, stored.body, ())
     return Explored(

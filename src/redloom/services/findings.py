@@ -130,7 +130,7 @@ def show_branch(workspace: Workspace, study: str, exploration: str, move: str, l
         if exchange is None or exchange.turn is None:
             raise UnknownNameError("reply", move[:40], [])
         now = load_study(unit, study, cases=False)
-        everywhere = unit.explorations.marks([one.id for one in unit.explorations.all(stored.study_id)])
+        everywhere = unit.explorations.marks(stored.study_id)
     path = (*tree.before(exchange), exchange)
     framed = now.scenarios.get(stored.body.scenario or "")
     keys = {one.id for one in path}
@@ -295,8 +295,7 @@ def add_try(
 def unseen(workspace: Workspace, study: str) -> Unseen:
     """What the marks of a study say of classes that nobody has met yet."""
     with workspace.begin() as unit:
-        explorations = unit.explorations.all(unit.study_id(study))
-        marks = unit.explorations.marks([one.id for one in explorations])
+        marks = unit.explorations.marks(unit.study_id(study))
     once = dict.fromkeys((one.exploration, label) for one in marks if (label := _label(one)))
     labels = [label for _, label in once]
     counts: dict[str, int] = {}

@@ -82,17 +82,22 @@ class Explorations:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _stored(row)
 
-    def all(self, study_id: int) -> list[StoredExploration]:
-        """The explorations of a study, newest first."""
+    def page(
+        self, study_id: int, *, before: bytes | None = None, most: int | None = None
+    ) -> list[StoredExploration]:
+        """The explorations of a study that were begun before another, newest first; so many at most."""
         query = sa.select(exploration).where(exploration.c.study_id == study_id)
-        return [_stored(row) for row in self._connection.execute(query.order_by(exploration.c.id.desc()))]
+        if before is not None:
+            query = query.where(exploration.c.id < before)
+        query = query.order_by(exploration.c.id.desc()).limit(most)
+        return [_stored(row) for row in self._connection.execute(query)]
 
-    def count_moves(self, study_id: int) -> dict[bytes, int]:
-        """Exploration -> how many messages were sent in it."""
+    def count_moves(self, study_id: int, *, since: bytes) -> dict[bytes, int]:
+        """Exploration -> how many messages were sent in it, for this one and those begun after it."""
         query = (
             sa.select(exchange.c.exploration, sa.func.count(sa.distinct(exchange.c.move)))
             .join_from(exchange, exploration)
-            .where(exploration.c.study_id == study_id)
+            .where(exploration.c.study_id == study_id, exploration.c.id >= since)
             .group_by(exchange.c.exploration)
         )
         return {bytes(key): many for key, many in self._connection.execute(query)}
@@ -176,9 +181,10 @@ class Explorations:
         }
         self._connection.execute(mark.insert().values(values))
 
-    def marks(self, explorations: Sequence[bytes]) -> list[StoredMark]:
-        """The marks in force in these explorations, oldest first."""
-        query = sa.select(mark).where(mark.c.exploration.in_(explorations)).order_by(mark.c.id)
+    def marks(self, study_id: int, *, since: bytes = b"") -> list[StoredMark]:
+        """The marks in force in the explorations of a study (this one and those begun after it), oldest first."""
+        query = sa.select(mark).join_from(mark, exploration).order_by(mark.c.id)
+        query = query.where(exploration.c.study_id == study_id, exploration.c.id >= since)
         rows = list(self._connection.execute(query))
         replaced = {bytes(row.supersedes) for row in rows if row.supersedes is not None}
         return [

@@ -19,6 +19,8 @@ from redloom.services.showing import name_study
 from redloom.web.asking import PLAIN, Answer, Ask, Document, Page, See, Stream, number_in
 
 LOOK_SECONDS = 0.05
+LISTED = 50
+"""Explorations on one page."""
 EMBEDDED = ("local:smollm2", "the small model on this machine")
 ARM_WORDS: Mapping[str, str] = {
     "full": "everything",
@@ -36,6 +38,10 @@ class ExploreList(Page):
     moment: ClassVar[str] = "explore"
     study: str
     found: tuple[Listed, ...]
+    older: str
+    """The address of those begun before the last of them; empty where there are none."""
+    later: bool
+    """There are some begun after the first of them."""
     choices: Choices
     systems: tuple[tuple[str, str], ...]
     arm_words: Mapping[str, str]
@@ -255,13 +261,18 @@ def _here(ask: Ask) -> str:
 
 def _list(ask: Ask, given: Mapping[str, Any], issues: Sequence[Issue] = ()) -> ExploreList:
     found = exploring.choices(ask.workspace, ask.study)
+    before = ask.query.text("before") or None
+    listed = exploring.list_explorations(ask.workspace, ask.study, before=before, most=LISTED + 1)
+    last = listed[LISTED - 1].id if len(listed) > LISTED else ""
     more = () if any(system == EMBEDDED[0] for _, system in found.targets) else (EMBEDDED,)
     return ExploreList(
         heading="Explore",
         crumbs=((name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),),
         status=422 if issues else 200,
         study=ask.study,
-        found=tuple(exploring.list_explorations(ask.workspace, ask.study)),
+        found=tuple(listed[:LISTED]),
+        older=f"/studies/{ask.study}/explore?before={last}" if last else "",
+        later=before is not None,
         choices=found,
         systems=(*found.targets, *more),
         arm_words=ARM_WORDS,

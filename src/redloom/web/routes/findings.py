@@ -238,6 +238,9 @@ def _number(ask: Ask) -> int:
 
 def _page(ask: Ask, issues: Sequence[Issue] = ()) -> FindingPage:
     found = findings.open_finding(ask.workspace, ask.study, _number(ask))
+    busy = ask.talks.busy(found.id)
+    if found.owed and not busy:  # those that ended since it was read are there now
+        found = findings.open_finding(ask.workspace, ask.study, found.number)
     looks = trying.looks(ask.workspace, found)
     shown, reading = findings.branch_of(ask.workspace, ask.study, found), ask.reading
     return FindingPage(
@@ -247,7 +250,7 @@ def _page(ask: Ask, issues: Sequence[Issue] = ()) -> FindingPage:
         study=ask.study,
         found=found,
         shown=shown,
-        busy=ask.talks.busy(found.id),
+        busy=busy,
         looks=looks,
         judged={
             one.interaction: tuple(
