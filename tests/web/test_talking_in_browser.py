@@ -77,6 +77,25 @@ def test_what_is_typed_opened_and_stood_in_stays_when_a_reply_comes(
     assert page.said == []
 
 
+def test_a_draft_outlives_a_branch_that_is_sent_before_it(browser: Any, server: str, explored: Any) -> None:
+    _, id = explored(slow={"otherwise": "one two three", "pause": 0.3})
+    page = opened(browser, server)
+    page.goto(f"{SCHOOL}/explore/{id}")
+    send(page, "First")
+    answered(page, 1)
+    page.locator("#text").fill("half a thought")
+    page.get_by_text("Say it another way").click()
+    page.get_by_label("Instead of this message").fill("Another way")
+    page.get_by_role("button", name="Send as a branch").click()
+    page.get_by_role("button", name="Stop the reply").wait_for()
+    answered(page, 1)
+    page.get_by_text("1 other branch here").wait_for()
+    assert page.locator("#text").input_value() == "half a thought"
+    send(page, "Whole thought")
+    answered(page, 2)
+    assert page.locator("#text").input_value() == ""
+
+
 def test_a_server_that_does_not_answer_takes_nothing_away(browser: Any, server: str, explored: Any) -> None:
     _, id = explored(quick={"otherwise": "Yes."})
     page = opened(browser, server)

@@ -52,6 +52,9 @@ const changed = (one) =>
   : one.matches("[type=checkbox], [type=radio]") ? one.checked !== one.defaultChecked
   : one.value !== one.defaultValue;
 
+// What was typed into a place that is gone for now, such as the next message while a reply comes; by its id.
+const drafts = new Map();
+
 // What somebody typed, opened and stands in, outside the form that was sent; gives what puts it back by its ids.
 function keep(here, sent) {
   const stays = (one) => !sent?.contains(one);
@@ -60,11 +63,15 @@ function keep(here, sent) {
   const focus = here.contains(document.activeElement) && stays(document.activeElement) ? document.activeElement : null;
   return () => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
-    for (const one of fields) {
-      const same = document.getElementById(one.id);
-      if (same?.type === one.type) [same.value, same.checked] = [one.value, one.checked];
+    for (const one of fields) drafts.set(one.id, one);
+    for (const one of sent?.querySelectorAll("[id]") ?? []) drafts.delete(one.id);
+    touched = drafts.size > 0;
+    for (const [id, one] of drafts) {
+      const same = document.getElementById(id);
+      if (same?.type !== one.type) continue;
+      [same.value, same.checked] = [one.value, one.checked];
+      drafts.delete(id);
     }
-    touched = fields.length > 0;
     const same = document.getElementById(focus?.id || sent?.dataset.pressed || "");
     same?.focus({ preventScroll: true });
     if (focus && same?.matches("textarea")) same.setSelectionRange(focus.selectionStart, focus.selectionEnd);
