@@ -175,7 +175,7 @@ def text(ask: Ask) -> Answer:
     said = {
         one.id.hex(): (one.text or "") if user else one.reply
         for one in (
-            *findings.branch_of(ask.workspace, ask.study, found).path,
+            *(one.turn or one for one in findings.branch_of(ask.workspace, ask.study, found).path),
             *(turn for one in found.tries for turn in one.turns),
         )
     }
