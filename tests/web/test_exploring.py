@@ -309,6 +309,6 @@ def test_explorations_are_listed_some_at_a_time_newest_first(
     last = red_teamer.get(earlier)
     shown.append([link for link in last.links if link in begun])
     assert shown == [[begun[3], begun[2]], [begun[1], begun[0]]]
-    assert "0 messages, 0 marks" in last.text and "1 message, 0 marks" in last.text
+    assert "Hello?" in last.text and "0 messages, 0 marks" in last.text and "1 message, 0 marks" in last.text
     assert "The newest" in last.text and "Earlier ones" not in last.text
     assert red_teamer.client.get(f"{SCHOOL}/explore?before=x").status_code == 404

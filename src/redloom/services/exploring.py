@@ -53,6 +53,8 @@ class Listed:
 
     id: str
     title: str
+    first: str
+    """How its first message begins; empty where nothing was said."""
     systems: tuple[str, ...]
     moves: int
     marks: int
@@ -172,6 +174,7 @@ def list_explorations(
         found = unit.explorations.page(study_id, before=key, most=most)
         since = found[-1].id if found else b""
         moves = unit.explorations.count_moves(study_id, since=since)
+        first = unit.explorations.first_words(study_id, since=since)
         marks = unit.explorations.marks(study_id, since=since)
         now = load_study(unit, study, cases=False)
     many: dict[bytes, int] = {}
@@ -181,6 +184,7 @@ def list_explorations(
         Listed(
             id=one.id.hex(),
             title=_title(now, one.body),
+            first=first.get(one.id, ""),
             systems=tuple(lane.name for lane in one.body.lanes),
             moves=moves.get(one.id, 0),
             marks=many.get(one.id, 0),

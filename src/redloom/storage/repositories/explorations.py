@@ -15,6 +15,8 @@ from redloom.storage.bulk import BulkInsert
 from redloom.storage.mapping import storable, to_turn, to_value, turn_row
 from redloom.storage.tables import exchange, exploration, finding, finding_fact, interaction, mark, turn
 
+SNIPPET = 200
+"""Characters of a first message in a list."""
 _INTERACTIONS, _TURNS = BulkInsert(interaction), BulkInsert(turn)
 
 
@@ -101,6 +103,22 @@ class Explorations:
             .group_by(exchange.c.exploration)
         )
         return {bytes(key): many for key, many in self._connection.execute(query)}
+
+    def first_words(self, study_id: int, *, since: bytes) -> dict[bytes, str]:
+        """Exploration -> the message that it began with, where a person began; for this one and later ones."""
+        place = sa.func.row_number().over(partition_by=exchange.c.exploration, order_by=exchange.c.id)
+        said = (
+            sa.select(exchange.c.exploration, exchange.c.text, place.label("place"))
+            .join_from(exchange, exploration)
+            .where(
+                exploration.c.study_id == study_id, exploration.c.id >= since, exchange.c.text.is_not(None)
+            )
+            .subquery()
+        )
+        query = sa.select(said.c.exploration, sa.func.substr(said.c.text, 1, SNIPPET)).where(
+            said.c.place == 1
+        )
+        return {bytes(key): text for key, text in self._connection.execute(query)}
 
     def ask(self, exploration: bytes, exchanges: Iterable[Exchange], at: datetime.datetime) -> None:
         """Store messages whose replies are on their way."""
