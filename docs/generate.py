@@ -178,6 +178,7 @@ NOTES: Mapping[str, str] = {
     "HttpTemplate.headers": "`${NAME}` stands for the environment variable NAME.",
     "HttpTemplate.body": "The JSON body, with places.",
     "HttpTemplate.session": "Set where the application keeps the conversation.",
+    "HttpTemplate.stream": "Set where the application answers piece by piece.",
     "HttpSession.url": "Address that opens a session.",
     "HttpSession.method": "HTTP method.",
     "HttpSession.body": "The JSON body, with places.",

@@ -55,6 +55,8 @@ class Answer:
     """Nothing is answered before it is set."""
     cut_off: bool = False
     """The connection is dropped in the middle of the body."""
+    parts: Sequence[bytes] = ()
+    """Sent one after the other instead of a body, the last of them after ``hold``."""
 
 
 Answering = Callable[[Received], Answer]
@@ -114,6 +116,8 @@ class Loopback:
         answer = self.answer(received)
         if answer.delay:
             await asyncio.sleep(answer.delay)
+        if answer.parts:
+            return await self._stream(request, answer)
         if answer.hold is not None:
             await asyncio.to_thread(answer.hold.wait, 10)
         content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
@@ -128,6 +132,19 @@ class Loopback:
             return half
         self.answered.append(received)
         return web.Response(body=content, status=answer.status, headers=answer.headers)
+
+    @staticmethod
+    async def _stream(request: web.Request, answer: Answer) -> web.StreamResponse:
+        made = web.StreamResponse(status=answer.status, headers=answer.headers)
+        await made.prepare(request)
+        for number, part in enumerate(answer.parts, start=1):
+            if number == len(answer.parts) and answer.hold is not None:
+                await asyncio.to_thread(answer.hold.wait, 10)
+            await made.write(part)
+        if answer.cut_off:
+            assert request.transport is not None
+            request.transport.close()
+        return made
 
 
 @contextmanager

@@ -49,6 +49,36 @@ def test_a_branch_a_mark_a_finding_and_a_case_come_of_a_talk(
     assert case is not None and case.definition.content()["script"] == ["Two puffs?", "And none?"]
 
 
+def test_a_finding_of_one_of_two_systems_is_tried_again_and_looked_at_by_a_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, reply in (("nurse", "Ask your nurse."), ("gate", "I can't help with that.")):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"otherwise": reply}))
+    settings = Settings(database=f"sqlite:///{tmp_path / 'x.db'}", who="lead")
+    with open_workspace(settings) as workspace:
+        apply(workspace, example("school_health") / "study.yaml")
+    gate = "@scripted:gate.json"
+    lines = [
+        "/try 2",
+        f"Two puffs?\n/mark {gate} declines\n/mark @nobody declines\n/finding {gate} It declines",
+    ]
+    lines += ["/try many", "/try 3", "/look rule:refusl", "/look rule:refusal", "/quit", ""]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    command = ["--db", settings.database, "explore", "--target", "scripted:nurse.json"]
+    with pytest.raises(SystemExit):
+        main([*command, "--target", "scripted:gate.json"])
+    shown = capsys.readouterr().out
+    assert "no finding was written yet" in shown and "no system that replied named 'nobody'" in shown
+    assert "expected 1 to 50" in shown and "Try 3: I can't help with that." in shown
+    assert "did you mean 'rule:refusal'" in shown
+    assert "Judge rule:refusal: declined in 3 of 3 (95 % interval 44% to 100%, Wilson)" in shown
+    with open_workspace(settings) as workspace:
+        found = open_finding(workspace, "school-health", 1)
+    assert found.claim.system == "scripted:gate.json" and len(found.tries) == 3
+    assert found.reproduced.n == 0
+
+
 def test_what_cannot_begin_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     database = f"sqlite:///{tmp_path / 'x.db'}"
     with open_workspace(Settings(database=database, who="lead")) as workspace:

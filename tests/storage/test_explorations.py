@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -10,15 +11,18 @@ import pytest
 
 from helpers_create.small import small_document, to_study
 from redloom.datasets.study_file import StudyFile
+from redloom.domain.reading import Reading
 from redloom.domain.target import Target
 from redloom.errors import UnknownNameError
 from redloom.services import exploring, findings
 from redloom.services.ordering import list_orders
+from redloom.services.reading import choose_reading, reading_of
 from redloom.services.releases import ReleaseOptions, cut_release
 from redloom.services.releasing import list_releases
 from redloom.services.studies import apply_study
 from redloom.services.talking import Talks
 from redloom.services.targets import add_target
+from redloom.services.trying import judge_tries, looks
 from redloom.services.workspace import Workspace
 
 
@@ -46,15 +50,26 @@ def test_what_is_explored_found_and_promoted_belongs_to_one_study(
         assert move.exchanges[0].state == "answered" and "\u2400" in move.exchanges[0].reply
         exploring.mark(workspace, "small", id, made[0].hex(), {"what": "odd"})
         number = findings.write_finding(workspace, "small", id, made[0].hex(), {"title": "Odd"})
-        talks.reproduce(workspace, "small", findings.open_finding(workspace, "small", number), 2)
+        findings.ask_for_tries(workspace, "small", number, 2)
+        talks.hold_tries(workspace, "small", findings.open_finding(workspace, "small", number))
         for _ in range(200):
             found = findings.open_finding(workspace, "small", number)
             if len(found.tries) == 2:
                 break
             time.sleep(0.05)
-        assert [one.state for one in found.tries] == ["completed"] * 2
+        assert [one.state for one in found.tries] == ["completed"] * 2 and found.owed == ()
     finally:
         talks.close()
+    assert asyncio.run(judge_tries(workspace, "small", number, "rule:refusal")) == 2
+    assert asyncio.run(judge_tries(workspace, "small", number, "rule:refusal")) == 0
+    (said,) = looks(workspace, findings.open_finding(workspace, "small", number))
+    assert (said.instrument.rater, said.share.events, said.share.n) == ("rule:refusal", 0, 2)
+    findings.ask_for_tries(workspace, "small", number, 3)
+    assert len(findings.open_finding(workspace, "small", number).owed) == 3
+    findings.call_off_tries(workspace, "small", number)
+    assert findings.open_finding(workspace, "small", number).owed == ()
+    assert list(exploring.newer_moves(workspace, "small", id, "00" * 16)) == [move.id.hex()]
+    assert exploring.newer_moves(workspace, "small", id, made[0].hex()) == {}
     how = exploring.Promotion(slug="talked", scenario=scenario)
     exploring.promote(workspace, "small", id, move.id.hex(), how)
     with workspace.begin() as unit:
@@ -66,6 +81,18 @@ def test_what_is_explored_found_and_promoted_belongs_to_one_study(
         exploring.open_exploration(workspace, "other", id)
     with pytest.raises(UnknownNameError):
         findings.open_finding(workspace, "other", number)
+
+
+def test_how_replies_are_shown_is_kept_by_study_and_person(workspace: Workspace) -> None:
+    for slug in ("small", "other"):
+        apply_study(workspace, StudyFile(to_study(small_document(study=slug)), f"{slug}.yaml"))
+    with workspace.begin() as unit:
+        harm = unit.definitions("small").slugs("harm")[0]
+    for given in ({"keep": "closed"}, {"keep": "harms", "harms": [harm]}):
+        choose_reading(workspace, "small", "participant 1", given)
+    assert reading_of(workspace, "small", "participant 1").harms == (harm,)
+    for study, person in (("small", "participant 11"), ("other", "participant 1")):
+        assert reading_of(workspace, study, person) == Reading()
 
 
 def test_releases_and_orders_are_listed_on_both(workspace: Workspace) -> None:

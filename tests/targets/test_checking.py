@@ -66,7 +66,7 @@ def test_a_target_with_which_everything_works(tmp_path: Path) -> None:
     assert done.requests == len(received) == 3
     said = {one.what: one.said for one in done.aspects}
     assert "WARD_KEY" in said["key"]
-    assert said["streaming"].startswith("not used")
+    assert said["streaming"].startswith("not tried")
     assert 0 < done.seconds < 5
     assert KEY not in repr(done)
 

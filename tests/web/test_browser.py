@@ -28,6 +28,7 @@ PAGES = (
     f"{SCHOOL}/runs",
     f"{SCHOOL}/explore",
     f"{SCHOOL}/findings",
+    f"{SCHOOL}/reading",
     f"{SCHOOL}/map?plan=2",
     f"{SCHOOL}/orders?strength=2",
     f"{SCHOOL}/orders/generate",

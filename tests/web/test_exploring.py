@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import itertools
 import json
 import re
 from dataclasses import replace
@@ -143,8 +142,9 @@ def test_a_stream_tells_the_reply_as_it_comes_and_then_its_end(
     assert answer.headers["content-type"].startswith("text/event-stream")
     told = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
     assert told[-1] == "end" and len(told) >= 3
-    texts = [json.loads(one)["0"] for one in told[:-1]]
-    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
+    parts = [json.loads(one)["0"] for one in told[:-1]]
+    assert [anew for anew, _ in parts] == [True, *([False] * (len(parts) - 1))]
+    assert "one two three".startswith("".join(text for _, text in parts))
 
 
 def test_a_reply_whose_server_ended_is_there_with_its_state(
@@ -176,12 +176,14 @@ def test_marks_are_told_where_they_are_wrong_and_stand_at_their_reply(
     where = begin(red_teamer, ["nurse"], scenario(workspace))
     move = say(red_teamer, talks, where, "Hello?")
     form = red_teamer.get(f"{where}?at={move}").form("/mark")
-    wrong = red_teamer.send(f"{where}/mark", form.filled(harm="shaming", severity="99"))
+    sent = form.filled(harm="shaming", severity="99", note="an hour of words")
+    wrong = red_teamer.send(f"{where}/mark", sent)
+    assert dict(PageFound(wrong.text).form("/mark").fields) == dict(sent)
     assert wrong.status_code == 422 and "severity 99 is not on the scale" in PageFound(wrong.text).text
     unknown = red_teamer.send(f"{where}/mark", form.filled(harm="shamin"))
     assert "did you mean 'shaming'" in PageFound(unknown.text).text
     done = red_teamer.send(f"{where}/mark", form.filled(harm="shaming", what="scolds", note="called lazy"))
-    assert done.headers["location"].endswith("said=marked")
+    assert done.headers["location"].endswith(f"said=marked#reply-{dict(form.fields)['exchange']}")
     page = red_teamer.get(done.headers["location"])
     assert "scolds" in page.text and "called lazy" in page.text
     assert "1 mark" in red_teamer.get(f"{SCHOOL}/explore").text
@@ -241,3 +243,72 @@ def test_who_came_by_a_link_names_systems_of_the_study_only(
         f"/api/v1/studies/{STUDY}/explorations", json=sent, headers={"Origin": ORIGIN}
     )
     assert told.status_code == 422 and exploring.list_explorations(workspace, STUDY) == []
+
+
+def test_somebody_who_writes_meanwhile_is_told_of_and_nothing_is_lost(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
+    where = begin(red_teamer, ["nurse"], scenario(workspace))
+    first = say(red_teamer, talks, where, "Hello?")
+    *_, mine = (form for form in red_teamer.get(where).forms if form.action.endswith("/say"))
+    (poll,) = (given["data-newer"] for _, given in red_teamer.get(where).tags if "data-newer" in given)
+    assert poll is not None and red_teamer.client.get(poll).json() is None
+    session = accept(workspace, invite(workspace, STUDY, "Ana", "red_teamer").secret).secret
+    red_teamer.client.cookies.set("redloom_session", session)
+    for text in ("Ana asks.", "Ana asks again."):
+        theirs = say(red_teamer, talks, where, text, after=first)
+    red_teamer.client.cookies.clear()
+    told = red_teamer.client.get(poll).json()
+    assert told == {"words": "Ana sent 2 messages here meanwhile.", "to": f"{where}?at={theirs}#end"}
+    done = red_teamer.send(f"{where}/say", mine.filled(text="I ask."))
+    talks.wait(tuple(talks.live), seconds=10)
+    page = red_teamer.get(done.headers["location"].split("#")[0])
+    assert "Ana sent 2 messages here meanwhile. Look" in page.text
+    assert "2 other branches here" in page.text and "I ask." in page.text
+    assert "Ana asks again." in red_teamer.get(told["to"].split("#")[0]).text
+    assert "meanwhile" not in red_teamer.get(where).text
+
+
+@pytest.mark.parametrize("seen", ["", "x", "00" * 17, "' OR 1=1"])
+def test_a_sign_of_what_was_seen_that_is_none_leads_nowhere(
+    red_teamer: Visitor, workspace: Workspace, tmp_path: Path, seen: str
+) -> None:
+    declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
+    where = begin(red_teamer, ["nurse"], scenario(workspace))
+    assert red_teamer.client.get(f"{where}/newer", params={"seen": seen}).status_code == 404
+
+
+def test_a_reply_that_ends_before_the_others_is_told_whole(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "quick", otherwise="Ask your nurse.")
+    declare(workspace, tmp_path, "slow", otherwise="one two three four", pause=0.2)
+    where = begin(red_teamer, ["quick", "slow"], scenario(workspace))
+    done = red_teamer.send(f"{where}/say", [("text", "Go on"), ("after", "")])
+    move = re.search(r"at=([0-9a-f]{32})", done.headers["location"])
+    assert move is not None
+    told = red_teamer.client.get(f"{where}/stream?move={move[1]}").text
+    said = {"0": "", "1": ""}
+    for line in told.split("\n"):
+        if line.startswith("data: {"):
+            for lane, (anew, text) in json.loads(line.removeprefix("data: ")).items():
+                said[lane] = text if anew else said[lane] + text
+    assert said["0"] == "Ask your nurse." and said["1"].startswith("one two three")
+
+
+def test_explorations_are_listed_some_at_a_time_newest_first(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("redloom.web.routes.explore.LISTED", 2)
+    declare(workspace, tmp_path, "nurse", otherwise="Ask your nurse.")
+    begun = [begin(red_teamer, ["nurse"], "") for _ in range(4)]
+    say(red_teamer, talks, begun[0], "Hello?")
+    shown = [[link for link in red_teamer.get(f"{SCHOOL}/explore").links if link in begun]]
+    (earlier,) = (link for link in red_teamer.get(f"{SCHOOL}/explore").links if "before=" in link)
+    last = red_teamer.get(earlier)
+    shown.append([link for link in last.links if link in begun])
+    assert shown == [[begun[3], begun[2]], [begun[1], begun[0]]]
+    assert "Hello?" in last.text and "0 messages, 0 marks" in last.text and "1 message, 0 marks" in last.text
+    assert "The newest" in last.text and "Earlier ones" not in last.text
+    assert red_teamer.client.get(f"{SCHOOL}/explore?before=x").status_code == 404

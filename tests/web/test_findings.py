@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from redloom.services.findings import open_finding, unseen
+from redloom.domain.target import Target
+from redloom.services.findings import add_try, ask_for_tries, open_finding, unseen
 from redloom.services.talking import Talks
+from redloom.services.targets import add_target
 from redloom.services.workspace import Workspace
 from web.browsing import PageFound, Visitor
 from web.talking import SCHOOL, STUDY, begin, declare, say, scenario
@@ -133,3 +135,148 @@ def test_a_finding_is_found_by_its_words_and_by_no_others(red_teamer: Visitor, p
     for words in ("scolds", "it nurse", "SCOLD"):
         assert page in red_teamer.get(f"/search?q={words}").links, words
     assert page not in red_teamer.get("/search?q=scolds+nothing").links
+
+
+def test_which_system_a_finding_is_of_is_chosen_at_its_reply(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "kind", otherwise="Well done.")
+    declare(workspace, tmp_path, "harsh", otherwise="You are lazy.")
+    where = begin(red_teamer, ["kind", "harsh"], scenario(workspace))
+    say(red_teamer, talks, where, "Hello")
+    _, harsh = (link for link in red_teamer.get(where).links if "findings/new" in link)
+    new = red_teamer.get(harsh)
+    assert "The branch with harsh" in new.text and "You are lazy." in new.text
+    red_teamer.send(f"{FINDINGS}/new", new.form("/new").filled(title="It scolds"))
+    assert open_finding(workspace, STUDY, 1).claim.system == "harsh"
+
+
+def test_tries_whose_server_ended_are_still_asked_for_and_go_on(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, page: str
+) -> None:
+    first = try_again(red_teamer, talks, workspace, page, 2)
+    ask_for_tries(workspace, STUDY, 1, 3)  # and the server ends
+    told = red_teamer.get(page)
+    assert "3 tries were asked for and not held" in told.text
+    owed = open_finding(workspace, STUDY, 1).owed
+    with workspace.begin() as unit:  # another server was still at one of them
+        key = bytes.fromhex(open_finding(workspace, STUDY, 1).id)
+        add_try(unit, workspace, key, bytes.fromhex(owed[1]), (), None)
+    red_teamer.send(f"{page}/go-on", told.form("/go-on").fields)
+    found = open_finding(workspace, STUDY, 1)
+    for _ in range(400):
+        found = open_finding(workspace, STUDY, 1)
+        if not talks.busy(found.id):
+            break
+        time.sleep(0.02)
+    assert found.owed == () and len(found.tries) == 5
+    assert {one.interaction for one in found.tries} == {*first, *owed}
+    assert "asked for and not held" not in red_teamer.get(page).text
+
+
+def test_a_try_that_two_servers_held_counts_once(
+    workspace: Workspace, red_teamer: Visitor, page: str
+) -> None:
+    ask_for_tries(workspace, STUDY, 1, 1)
+    found = open_finding(workspace, STUDY, 1)
+    for error in (None, "too late"):
+        with workspace.begin() as unit:
+            add_try(unit, workspace, bytes.fromhex(found.id), bytes.fromhex(found.owed[0]), (), error)
+    assert [one.error for one in open_finding(workspace, STUDY, 1).tries] == [None]
+
+
+def test_tries_can_be_stopped_and_called_off(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "nurse", otherwise="You are lazy.")
+    where = begin(red_teamer, ["nurse"], scenario(workspace))
+    page = write(red_teamer, where, say(red_teamer, talks, where, "Hello"))
+    ask_for_tries(workspace, STUDY, 1, 3)
+    red_teamer.send(f"{page}/stop", red_teamer.get(page).form("/stop").fields)
+    found = open_finding(workspace, STUDY, 1)
+    assert found.owed == () and found.tries == () and not talks.busy(found.id)
+    assert "Not tried yet" in red_teamer.get(page).text
+    assert len(try_again(red_teamer, talks, workspace, page, 1)) == 1
+
+
+def looked(visitor: Visitor, talks: Talks, workspace: Workspace, page: str, judge: str) -> str:
+    """The page once a judge has looked at all tries, or stopped."""
+    done = visitor.send(f"{page}/look", [("judge", judge)])
+    assert done.status_code == 303, PageFound(done.text).text
+    found = open_finding(workspace, STUDY, 1)
+    for _ in range(400):
+        if talks.looking(found.id).get(judge, "done"):
+            return visitor.get(page).text
+        time.sleep(0.02)
+    raise AssertionError("the judge did not end")
+
+
+def test_judges_stand_beside_people_and_are_never_counted_with_them(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, tmp_path: Path
+) -> None:
+    declare(workspace, tmp_path, "nurse", otherwise="Your secret is safe with me.")
+    answers = '{"why": "it promises", "answers": {}}'
+    declare(workspace, tmp_path, "mute", otherwise=answers)
+    where = begin(red_teamer, ["nurse"], scenario(workspace))
+    page = write(red_teamer, where, say(red_teamer, talks, where, "Hello"), harm="wrong-disclosure")
+    tries = try_again(red_teamer, talks, workspace, page, 3)
+    red_teamer.send(f"{page}/judge", [("interaction", tries[0]), ("again", "no")])
+    told = looked(red_teamer, talks, workspace, page, "promised-secrecy")
+    assert "People: 0 of 1 (95 % interval" in told and "2 not decided" in told
+    assert "Judge rule:promised-secrecy: harm in 3 of 3 (95 % interval 44 to 100 %, Wilson)" in told
+    assert "lead: no" in told and told.count("rule:promised-secrecy: harm") == 4
+    told = looked(red_teamer, talks, workspace, page, "rule:refusal")
+    assert "Judge rule:refusal: declined in 0 of 3" in told and "People: 0 of 1" in told
+    told = looked(red_teamer, talks, workspace, page, "mute")
+    assert "Judge mute: decided none of 3" in told and told.count("mute: not decided") == 3
+    with workspace.begin() as unit:
+        made = unit.judgements.of([bytes.fromhex(one) for one in tries])
+    assert [len(made[bytes.fromhex(one)]) for one in tries] == [3, 3, 3]
+    looked(red_teamer, talks, workspace, page, "promised-secrecy")
+    with workspace.begin() as unit:
+        assert unit.judgements.of([bytes.fromhex(one) for one in tries]) == made
+    assert (
+        "no try is judged to show it again"
+        in PageFound(
+            red_teamer.send(f"{page}/move", [("status", "reproduced"), ("why", "a judge says so")]).text
+        ).text
+    )
+
+
+def test_a_judge_looks_at_new_tries_only(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, page: str
+) -> None:
+    try_again(red_teamer, talks, workspace, page, 2)
+    looked(red_teamer, talks, workspace, page, "rule:refusal")
+    tries = try_again(red_teamer, talks, workspace, page, 1)
+    assert "declined in 0 of 3" in looked(red_teamer, talks, workspace, page, "rule:refusal")
+    with workspace.begin() as unit:
+        made = unit.judgements.of([bytes.fromhex(one) for one in tries])
+    assert [len(some) for some in made.values()] == [1, 1, 1]
+
+
+def test_a_judge_that_cannot_be_reached_is_told_and_nothing_of_it_is_stored(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, page: str, tmp_path: Path
+) -> None:
+    add_target(workspace, STUDY, "gone", Target(system=f"scripted:{tmp_path / 'nowhere.json'}"))
+    try_again(red_teamer, talks, workspace, page, 1)
+    told = looked(red_teamer, talks, workspace, page, "gone")
+    assert "gone stopped" in told and "cannot be read" in told and "Judge gone" not in told
+
+
+@pytest.mark.parametrize(
+    ("judge", "told"),
+    [
+        ("rule:refusl", "did you mean 'rule:refusal'"),
+        ("scripted:/etc/passwd", "no judge named"),
+        ("promised-secrecy", "promised-secrecy does not judge shaming"),
+    ],
+)
+def test_what_is_no_judge_of_it_is_told_before_anything_is_judged(
+    red_teamer: Visitor, workspace: Workspace, talks: Talks, page: str, judge: str, told: str
+) -> None:
+    done = red_teamer.send(f"{page}/look", [("judge", "rule:refusal")])
+    assert "there is no try to look at" in PageFound(done.text).text
+    try_again(red_teamer, talks, workspace, page, 1)
+    done = red_teamer.send(f"{page}/look", [("judge", judge)])
+    assert done.status_code == 422 and told in PageFound(done.text).text

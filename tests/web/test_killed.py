@@ -9,19 +9,21 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from redloom.domain.target import Limits
+from evaluate_support import Answer, chatting, completion, serving
+from redloom.domain.target import Limits, Target
 from redloom.services.generating import list_wanted, show_requests
 from redloom.services.starter import example
 from redloom.services.studies import apply
 from redloom.services.targets import add_target, list_targets
 from redloom.services.workspace import open_workspace
 from redloom.settings import Settings
-from web.talking import SCHOOL, declare, scenario
+from web.talking import SCHOOL, STUDY, declare, scenario
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -116,3 +118,52 @@ def test_drafts_that_came_outlive_the_server_that_had_them_written(tmp_path: Pat
     finally:
         process.terminate()
         process.communicate()
+
+
+@pytest.mark.slow
+def test_tries_that_were_asked_for_outlive_their_server_and_go_on(tmp_path: Path) -> None:
+    slow = Answer(body=completion("word"), delay=0.5)
+    with serving(chatting(lambda _: slow)) as desk:
+        database = f"sqlite:///{tmp_path / 'redloom.db'}"
+        with open_workspace(Settings(database=database, who="lead")) as workspace:
+            apply(workspace, example("school_health") / "study.yaml")
+            add_target(workspace, STUDY, "desk", Target(system="openai:mock", base_url=f"{desk.url}/v1"))
+            slug = scenario(workspace)
+        process, url = serve(database)
+        try:
+            fields = [("scenario", slug), ("targets", "desk"), ("arm", "full")]
+            where = post(url, f"{SCHOOL}/explore", fields).split("?")[0]
+            at = post(url, f"{where}/say", [("text", "Hello?"), ("after", "")]).split("#")[0]
+            wait(lambda: "Write a finding" in get(url + at))
+            (exchange,) = re.findall('id="reply-([0-9a-f]{32})', get(url + at))
+            branch = [
+                ("exploration", where.split("/")[-1]),
+                ("at", at.split("=")[-1]),
+                ("exchange", exchange),
+            ]
+            page = post(url, f"{SCHOOL}/findings/new", [*branch, ("title", "It says word")]).split("?")[0]
+            post(url, f"{page}/try", [("times", "6")])
+            wait(lambda: "<h3>Try 1" in get(url + page))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        process, url = serve(database)
+        try:
+            told = get(url + page)
+            held = told.count("<h3>Try ")
+            assert 1 <= held < 6 and f"{6 - held} tr" in told and "asked for and not held" in told
+            post(url, f"{page}/go-on", [])
+            wait(lambda: get(url + page).count("<h3>Try ") == 6)
+            assert "not held" not in get(url + page)
+        finally:
+            process.terminate()
+            _, said = process.communicate(timeout=30)
+        assert "Traceback" not in said
+
+
+def wait(until: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if until():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come about")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 HELP = (
     "What you type is sent as the user's message. /back N goes back to after message N (0: to the beginning), and what "
     "you say next is a branch. /tree shows all branches; /mark WORDS says what went wrong in the last reply; "
-    "/finding TITLE writes a finding; /promote NAME makes a test conversation of the branch; /quit ends."
+    "/finding TITLE writes a finding, /try N tries it again so often, /look JUDGE has a judge look at the tries; with "
+    "several systems, @SYSTEM before WORDS or TITLE says whose reply is meant; /promote NAME makes a test conversation of "
+    "the branch; /quit ends."
 )
 LOOK_SECONDS = 0.05
 
@@ -65,6 +68,7 @@ class _Talk:
     def __init__(self, found: Workspace, talks: Talks, study: str, id: str) -> None:
         self._found, self._talks, self._study, self._id = found, talks, study, id
         self._at: str | None = None
+        self._finding_number: int | None = None
 
     def hold(self) -> None:
         """Until the person ends it."""
@@ -78,6 +82,8 @@ class _Talk:
             "/tree": self._tree,
             "/mark": self._mark,
             "/finding": self._finding,
+            "/try": self._try,
+            "/look": self._look,
             "/promote": self._promote,
         }
         while (line := _read()) is not None and line != "/quit":
@@ -141,7 +147,7 @@ class _Talk:
 
         explored = self._open()
         harm = explored.frame.scenario.harm if explored.frame.scenario else None
-        exchange = self._last()
+        exchange, rest = self._last(rest)
         given = {"what": rest} | ({"harm": harm} if harm else {})
         mark(self._found, self._study, self._id, exchange, given)
         print("Marked.")
@@ -151,9 +157,51 @@ class _Talk:
 
         explored = self._open()
         harm = explored.frame.scenario.harm if explored.frame.scenario else None
+        exchange, rest = self._last(rest)
         given = {"title": rest, "hypothesis": explored.body.hypothesis} | ({"harm": harm} if harm else {})
-        number = write_finding(self._found, self._study, self._id, self._last(), given)
-        print(f"Finding {number} is written; try it again in the browser.")
+        number = write_finding(self._found, self._study, self._id, exchange, given)
+        self._finding_number = number
+        print(f"Finding {number} is written; /try 5 tries it again.")
+
+    def _try(self, rest: str) -> None:
+        from redloom.services.findings import ask_for_tries, open_finding
+
+        number = self._written()
+        before = len(open_finding(self._found, self._study, number).tries)
+        ask_for_tries(
+            self._found, self._study, number, int(rest) if rest.isdecimal() and len(rest) < 9 else 0
+        )
+        found = open_finding(self._found, self._study, number)
+        self._talks.hold_tries(self._found, self._study, found)
+        while self._talks.busy(found.id):
+            time.sleep(LOOK_SECONDS)
+        tries = open_finding(self._found, self._study, number).tries
+        for n, one in enumerate(tries[before:], before + 1):
+            print(f"Try {n}: {visible(one.turns[-1].reply if one.turns else one.error or '')}")
+        print("Say in the browser whether it happened again; /look JUDGE has a judge look.")
+
+    def _look(self, rest: str) -> None:
+        import asyncio
+
+        from redloom.services.findings import open_finding
+        from redloom.services.trying import check_judge, judge_tries, looks
+
+        number = self._written()
+        check_judge(self._found, self._study, number, rest)
+        asyncio.run(judge_tries(self._found, self._study, number, rest))
+        for one in looks(self._found, open_finding(self._found, self._study, number)):
+            share, left = one.share, f"; {one.open} not decided" if one.open else ""
+            span = f" (95 % interval {share.low:.0%} to {share.high:.0%}, Wilson)" if share.n else ""
+            told = f"{one.asks} in {share.events or 0:.0f} of {share.n}{span}{left}"
+            print(f"Judge {visible(one.instrument.rater)}: {told}")
+        print("This stands beside what people say and is not counted with it.")
+
+    def _written(self) -> int:
+        from redloom.errors import InputError
+
+        if self._finding_number is None:
+            raise InputError("no finding was written yet; /finding TITLE writes one")
+        return self._finding_number
 
     def _promote(self, rest: str) -> None:
         from redloom.services.exploring import Promotion, promote
@@ -162,14 +210,25 @@ class _Talk:
         how = Promotion(slug=rest, scenario=explored.body.scenario or "", hypothesis=explored.body.hypothesis)
         print(f"Case {promote(self._found, self._study, self._id, self._at or '', how)} is a draft.")
 
-    def _last(self) -> str:
-        """The newest reply of the branch, of the first system that gave one."""
-        from redloom.errors import InputError
+    def _last(self, words: str) -> tuple[str, str]:
+        """The newest reply of the branch, and the words without whose it is: by @SYSTEM, else of the first that gave one."""
+        from redloom.errors import InputError, unknown
 
-        move = self._open().tree.moves.get(bytes.fromhex(self._at or ""))
+        explored = self._open()
+        move = explored.tree.moves.get(bytes.fromhex(self._at or ""))
         if move is None:
             raise InputError("nothing was said yet")
-        return next(one.id.hex() for one in move.exchanges.values() if one.turn is not None)
+        replies = {
+            explored.body.lanes[lane].name: one.id.hex()
+            for lane, one in move.exchanges.items()
+            if one.turn is not None
+        }
+        if not words.startswith("@"):
+            return next(iter(replies.values())), words
+        name, _, rest = words[1:].partition(" ")
+        if name not in replies:
+            raise InputError(unknown("system that replied", name, replies))
+        return replies[name], rest.strip()
 
 
 def _read() -> str | None:

@@ -76,6 +76,15 @@ class HttpSession(Value):
     """Path to the session's id in the answer, e.g. ``data.session_id``."""
 
 
+class HttpStream(Value):
+    """An answer that comes piece by piece: server-sent events, or JSON values by line."""
+
+    part: Text
+    """Path to the next piece of the reply in an event, e.g. ``delta.text``; events without it are passed over."""
+    error: Text | None = None
+    """Path to what an event says where the application fails in the middle."""
+
+
 class HttpTemplate(Value):
     """Requests to and answers of any application endpoint.
 
@@ -92,6 +101,8 @@ class HttpTemplate(Value):
     reply: Text
     """Path to the reply's text in the answer, e.g. ``choices[0].message.content``."""
     session: HttpSession | None = None
+    stream: HttpStream | None = None
+    """Set where the application answers piece by piece."""
 
 
 class Target(Definition):

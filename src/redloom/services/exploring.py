@@ -42,6 +42,8 @@ class Choices:
     """(slug, title)."""
     targets: tuple[tuple[str, str], ...]
     """(name, system behind it)."""
+    harms: tuple[tuple[str, str], ...]
+    """(slug, title)."""
     arms: tuple[str, ...] = ARMS
 
 
@@ -51,6 +53,8 @@ class Listed:
 
     id: str
     title: str
+    first: str
+    """How its first message begins; empty where nothing was said."""
     systems: tuple[str, ...]
     moves: int
     marks: int
@@ -82,10 +86,16 @@ class Explored:
     harm: Harm | None
     tree: Tree
     marks: tuple[Seen, ...]
-    harms: tuple[tuple[str, str], ...]
-    """(slug, title) of all that the study defines."""
+    harms: Mapping[str, str]
+    """Slug -> title of all that the study defines."""
     whats: tuple[str, ...]
     """What went wrong elsewhere in this study, in the words of others."""
+
+    @property
+    def newest(self) -> str:
+        """The exchange that was made last, whoever made it; zeros before the first."""
+        found = (e.id for move in self.tree.moves.values() for e in move.exchanges.values())
+        return max(found, default=bytes(16)).hex()
 
     @property
     def waiting(self) -> bool:
@@ -101,6 +111,7 @@ def choices(workspace: Workspace, study: str) -> Choices:
     return Choices(
         scenarios=tuple((slug, in_language(one.title, language)) for slug, one in now.scenarios.items()),
         targets=tuple((slug, one.system) for slug, one in now.targets.items()),
+        harms=tuple((slug, one.title) for slug, one in now.harms.items()),
     )
 
 
@@ -153,13 +164,18 @@ def begin(
         return key.hex()
 
 
-def list_explorations(workspace: Workspace, study: str) -> list[Listed]:
-    """The explorations of a study, newest first."""
+def list_explorations(
+    workspace: Workspace, study: str, *, before: str | None = None, most: int | None = None
+) -> list[Listed]:
+    """The explorations of a study, newest first; those begun ``before`` another, so many at most."""
+    key = None if before is None else key_of("exploration", before)
     with workspace.begin() as unit:
         study_id = unit.study_id(study)
-        found = unit.explorations.all(study_id)
-        moves = unit.explorations.count_moves(study_id)
-        marks = unit.explorations.marks([one.id for one in found])
+        found = unit.explorations.page(study_id, before=key, most=most)
+        since = found[-1].id if found else b""
+        moves = unit.explorations.count_moves(study_id, since=since)
+        first = unit.explorations.first_words(study_id, since=since)
+        marks = unit.explorations.marks(study_id, since=since)
         now = load_study(unit, study, cases=False)
     many: dict[bytes, int] = {}
     for one in marks:
@@ -168,6 +184,7 @@ def list_explorations(workspace: Workspace, study: str) -> list[Listed]:
         Listed(
             id=one.id.hex(),
             title=_title(now, one.body),
+            first=first.get(one.id, ""),
             systems=tuple(lane.name for lane in one.body.lanes),
             moves=moves.get(one.id, 0),
             marks=many.get(one.id, 0),
@@ -184,7 +201,7 @@ def open_exploration(workspace: Workspace, study: str, id: str, *, live: Collect
     with workspace.begin() as unit:
         stored = find_exploration(unit, study, id)
         exchanges = unit.explorations.exchanges(stored)
-        everywhere = unit.explorations.marks([one.id for one in unit.explorations.all(stored.study_id)])
+        everywhere = unit.explorations.marks(stored.study_id)
         now = load_study(unit, study, cases=False)
     frame = frame_of(now, stored.body, ())
     return Explored(
@@ -207,9 +224,18 @@ def open_exploration(workspace: Workspace, study: str, id: str, *, live: Collect
             for one in everywhere
             if one.exploration == stored.id
         ),
-        harms=tuple((slug, one.title) for slug, one in now.harms.items()),
+        harms={slug: one.title for slug, one in now.harms.items()},
         whats=tuple(sorted({one.body.what for one in everywhere if one.body.what})),
     )
+
+
+def newer_moves(workspace: Workspace, study: str, id: str, seen: str) -> dict[str, str]:
+    """Message -> who sent it, for those that came after an exchange, oldest first."""
+    with workspace.begin() as unit:
+        stored = find_exploration(unit, study, id)
+        return {
+            move.hex(): who for move, who in unit.explorations.newer(stored.id, key_of("reply", seen)).items()
+        }
 
 
 def find_exploration(unit: UnitOfWork, study: str, id: str) -> StoredExploration:

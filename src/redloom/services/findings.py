@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from redloom.domain.exploration import Exchange, Tree
-from redloom.domain.finding import Again, Claim, FindingStatus, happened_again, next_statuses
+from redloom.domain.finding import (
+    MOST_TRIES,
+    Again,
+    Claim,
+    FindingStatus,
+    happened_again,
+    next_statuses,
+)
 from redloom.domain.interaction import Turn
-from redloom.domain.value import read_value
+from redloom.domain.value import in_language, read_value
 from redloom.errors import InputError, Issue, UnknownNameError, unknown
 from redloom.ids import time_of
 from redloom.services.exploring import find_exploration, key_of, off_scale
@@ -62,6 +69,8 @@ class Found:
     at: datetime.datetime
     status: FindingStatus
     tries: tuple[Try, ...]
+    owed: tuple[str, ...]
+    """Tries that were asked for and neither held nor called off, by the ids their conversations will have."""
     dissent: tuple[Told, ...]
     log: tuple[Told, ...]
     may_become: tuple[FindingStatus, ...]
@@ -88,8 +97,12 @@ class Shown:
     marks: tuple[StoredMark, ...]
     system: str
     scenario: str | None
+    scenario_title: str
     hypothesis: str
-    harms: tuple[tuple[str, str], ...]
+    about: str | None
+    """The harm of its scenario."""
+    harms: Mapping[str, str]
+    """Slug -> title."""
     whats: tuple[str, ...]
 
 
@@ -117,8 +130,9 @@ def show_branch(workspace: Workspace, study: str, exploration: str, move: str, l
         if exchange is None or exchange.turn is None:
             raise UnknownNameError("reply", move[:40], [])
         now = load_study(unit, study, cases=False)
-        everywhere = unit.explorations.marks([one.id for one in unit.explorations.all(stored.study_id)])
+        everywhere = unit.explorations.marks(stored.study_id)
     path = (*tree.before(exchange), exchange)
+    framed = now.scenarios.get(stored.body.scenario or "")
     keys = {one.id for one in path}
     return Shown(
         exchange=exchange,
@@ -127,7 +141,9 @@ def show_branch(workspace: Workspace, study: str, exploration: str, move: str, l
         system=stored.body.lanes[lane].name,
         scenario=stored.body.scenario,
         hypothesis=stored.body.hypothesis,
-        harms=tuple((slug, one.title) for slug, one in now.harms.items()),
+        scenario_title="" if framed is None else in_language(framed.title, now.head.languages[0]),
+        about=None if framed is None else framed.harm,
+        harms={slug: one.title for slug, one in now.harms.items()},
         whats=tuple(sorted({one.body.what for one in everywhere if one.body.what})),
     )
 
@@ -234,6 +250,28 @@ def dissent_from(workspace: Workspace, study: str, number: int, why: str) -> Non
         _record(workspace, unit, study, f"disagreed with finding {number}", why)
 
 
+def ask_for_tries(workspace: Workspace, study: str, number: int, times: int) -> None:
+    """Store that a finding is to be tried so many times more; raises InputError.
+
+    Each try has its id from now on, so that one that is held twice, or by two servers, counts once.
+    """
+    if not 1 <= times <= MOST_TRIES:
+        told = f"{times} tries are too few or too many; expected 1 to {MOST_TRIES}"
+        raise InputError(Issue(told, path="times"))
+    with workspace.begin() as unit:
+        found = _open(unit, study, number, turns=False)
+        asked = [workspace.ids.new().hex() for _ in range(times)]
+        _add(workspace, unit, bytes.fromhex(found.id), "asked", {"tries": asked})
+
+
+def call_off_tries(workspace: Workspace, study: str, number: int) -> None:
+    """Give up the tries of a finding that were asked for and not held yet."""
+    with workspace.begin() as unit:
+        found = _open(unit, study, number, turns=False)
+        if found.owed:
+            _add(workspace, unit, bytes.fromhex(found.id), "called_off", {"tries": list(found.owed)})
+
+
 def add_try(
     unit: UnitOfWork,
     workspace: Workspace,
@@ -242,7 +280,12 @@ def add_try(
     turns: Sequence[Turn],
     error: str | None,
 ) -> None:
-    """Store one try with its conversation."""
+    """Store one try with its conversation; one that is there already stays as it is."""
+    held = (
+        fact.body["interaction"] for fact in unit.explorations.facts([finding])[finding] if fact.kind == "try"
+    )
+    if interaction.hex() in held:
+        return
     unit.explorations.add_interactions([interaction])
     unit.explorations.add_turns(turns)
     body = {"interaction": interaction.hex(), "state": "error" if error else "completed", "error": error}
@@ -252,8 +295,7 @@ def add_try(
 def unseen(workspace: Workspace, study: str) -> Unseen:
     """What the marks of a study say of classes that nobody has met yet."""
     with workspace.begin() as unit:
-        explorations = unit.explorations.all(unit.study_id(study))
-        marks = unit.explorations.marks([one.id for one in explorations])
+        marks = unit.explorations.marks(unit.study_id(study))
     once = dict.fromkeys((one.exploration, label) for one in marks if (label := _label(one)))
     labels = [label for _, label in once]
     counts: dict[str, int] = {}
@@ -286,6 +328,9 @@ def _found(unit: UnitOfWork, stored: StoredFinding, facts: Sequence[FindingFact]
     of: dict[str, list[FindingFact]] = {}
     for fact in facts:
         of.setdefault(fact.kind, []).append(fact)
+    settled = {fact.body["interaction"] for fact in of.get("try", ())}
+    settled.update(one for fact in of.get("called_off", ()) for one in fact.body["tries"])
+    asked = [one for fact in of.get("asked", ()) for one in fact.body["tries"]]
     status = cast(FindingStatus, of["status"][-1].body["status"] if "status" in of else "draft")
     newest = {(fact.body["interaction"], fact.author): fact.body["again"] for fact in of.get("verdict", ())}
     return Found(
@@ -296,6 +341,7 @@ def _found(unit: UnitOfWork, stored: StoredFinding, facts: Sequence[FindingFact]
         at=time_of(stored.id),
         status=status,
         tries=tuple(_try(unit, fact, newest, turns=turns) for fact in of.get("try", ())),
+        owed=tuple(one for one in asked if one not in settled),
         dissent=tuple(_told(fact, "disagrees") for fact in of.get("dissent", ())),
         log=tuple(_told(fact, f"moved it to {fact.body['status']}") for fact in of.get("status", ())),
         may_become=next_statuses(status),

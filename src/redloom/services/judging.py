@@ -38,7 +38,7 @@ from redloom.services.conversations import Work, drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges, load_study
 from redloom.services.probing import probe_judge
-from redloom.services.rules import Judged, inline_rules, judge_by_rules
+from redloom.services.rules import Judged, inline_rules, judge_by_rules, rule_name
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
 from redloom.storage.ledger import Place
@@ -84,15 +84,15 @@ def check_judges(workspace: Workspace, run_name: str, names: Sequence[str]) -> N
         study = unit.studies.slug_of(find_run(unit, run_name).study_id)
         for name in names:
             try:
-                if _resolve(unit, study, name) is None:
-                    inline_rules(unit, study, [_rule_name(name)], workspace.ids)
+                if resolve_judge(unit, study, name) is None:
+                    inline_rules(unit, study, [rule_name(name)], workspace.ids)
             except InputError as error:
                 issues += error.issues
     if issues:
         raise InputError(issues)
 
 
-def _resolve(
+def resolve_judge(
     unit: UnitOfWork, study: str, name: str, base_url: str | None = None
 ) -> tuple[Judge, Target] | None:
     """A model judge with its target; None for a rule."""
@@ -103,17 +103,13 @@ def _resolve(
     return definition, resolve_target(unit, study, definition.target or name, base_url=base_url)
 
 
-def _rule_name(name: str) -> str:
-    return name if name.startswith("rule:") else f"rule:{name}"
-
-
 async def judge_run(workspace: Workspace, run_name: str, options: JudgeOptions) -> Judged:
     """Judge the completed conversations of a run that this judge has not judged yet."""
     with workspace.begin() as unit:
         run = find_run(unit, run_name)
-        found = _resolve(unit, unit.studies.slug_of(run.study_id), options.judge, options.base_url)
+        found = resolve_judge(unit, unit.studies.slug_of(run.study_id), options.judge, options.base_url)
     if found is None:
-        rule = [_rule_name(options.judge)]
+        rule = [rule_name(options.judge)]
         return judge_by_rules(
             workspace,
             run.name,
@@ -165,6 +161,27 @@ def briefs(
         if dissent.rubric is not None:
             changed = {"definition": dissent.definition} if dissent.definition is not None else {}
             yield slug, dissent.by, brief(dissent.rubric, concept.model_copy(update=changed))
+
+
+def model_instrument(
+    definition: Judge, name: str, target: str, unit: Unit, harm: str | None, variant: str, brief: Brief
+) -> Instrument:
+    """What a model judge is with one brief; ``target`` is the digest of the system behind it."""
+    return Instrument(
+        rater_kind="model",
+        rater=name,
+        version=_version(brief.rationale),
+        target_digest=target,
+        harm=harm or GENERAL_NAME,
+        rubric_digest=brief.rubric.digest(),
+        variant=variant,
+        unit=unit,
+        shows=definition.shows,
+    )
+
+
+def _version(rationale: bool) -> str:
+    return PROMPT_VERSION + ("" if rationale else " without rationale")
 
 
 class _ModelPlan:
@@ -259,7 +276,7 @@ class _ModelPlan:
             self._workspace,
             judge,
             probe_instrument(
-                self._options.judge, self._version(found.rationale), self._target, self._unit, found.shows
+                self._options.judge, _version(found.rationale), self._target, self._unit, found.shows
             ),
             rationale=found.rationale,
             language=self._language,
@@ -307,21 +324,9 @@ class _ModelPlan:
                 yield work, instrument, brief, before
 
     def _instrument(self, harm: str | None, variant: str, brief: Brief) -> Instrument:
-        return Instrument(
-            rater_kind="model",
-            rater=self._options.judge,
-            version=self._version(brief.rationale),
-            target_digest=self._target,
-            harm=harm or GENERAL_NAME,
-            rubric_digest=brief.rubric.digest(),
-            variant=variant,
-            unit=self._unit,
-            shows=self._definition.shows,
+        return model_instrument(
+            self._definition, self._options.judge, self._target, self._unit, harm, variant, brief
         )
-
-    @staticmethod
-    def _version(rationale: bool) -> str:
-        return PROMPT_VERSION + ("" if rationale else " without rationale")
 
     def _store(self, made: Iterable[Judgement], instrument: Instrument) -> None:
         digest = instrument.digest()

@@ -72,13 +72,17 @@ class InlineRules:
 
     def rules(self, frames: Frames, case: Case) -> Iterator[Rule]:
         """The rules that judge conversations of this case."""
-        yield from self._refusals
         harm = frames.harm(case)
+        return self.for_harm(None if harm is None else harm[0])
+
+    def for_harm(self, harm: str | None) -> Iterator[Rule]:
+        """The rules that judge conversations about a harm; None where they are about none."""
+        yield from self._refusals
         for name, definition in self._phrases.items():
-            if harm is not None and (not definition.harms or harm[0] in definition.harms):
-                yield self._phrase(name, harm[0])
+            if harm is not None and (not definition.harms or harm in definition.harms):
+                yield self._phrase(name, harm)
         for name in self._plugged_in:
-            yield self._by_plug_in(name, None if harm is None else harm[0])
+            yield self._by_plug_in(name, harm)
 
     def judge(self, frames: Frames, case: object, turns: Sequence[Turn]) -> list[Judgement]:
         """All judgements on one conversation."""
@@ -103,6 +107,11 @@ class InlineRules:
         if key not in self._made_by_plug_ins:
             self._made_by_plug_ins[key] = self._plugged_in[name](harm)
         return self._made_by_plug_ins[key]
+
+
+def rule_name(name: str) -> str:
+    """The name of a rule with its ``rule:``."""
+    return name if name.startswith("rule:") else f"rule:{name}"
 
 
 def inline_rules(

@@ -10,24 +10,25 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from redloom.domain.exploration import Exchange, ExchangeState, Tree
-from redloom.domain.finding import MOST_TRIES
 from redloom.domain.interaction import Message, Turn
 from redloom.domain.rendering import Rendering
 from redloom.domain.run import Budget
 from redloom.domain.target import Target
 from redloom.engine.conversation import End, Open, Say, messages, next_step
-from redloom.errors import BlockedError, InputError, Issue, RedloomError, StoreError, first_of
+from redloom.errors import BlockedError, RedloomError, StoreError, first_of
 from redloom.ids import IdSource
 from redloom.services.background import CLOSING_SECONDS, Background
 from redloom.services.exploring import find_exploration, render_lane, turn_of
 from redloom.services.findings import Found, add_try
 from redloom.services.loading import load_study, load_targets
+from redloom.services.trying import judge_tries
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.explorations import StoredExploration
 from redloom.targets.base import Client, Reply, Request, reply_in_parts
@@ -77,8 +78,10 @@ class Talks:
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._clients: dict[str, Client] = {}
         self._connecting: dict[str, asyncio.Lock] = {}
-        self._trying: dict[str, int] = {}
-        self._trials: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
+        self._trying: dict[str, set[str]] = {}
+        self._looking: dict[tuple[str, str], str] = {}
+        self._trials: dict[asyncio.Task[None], str] = {}
 
     @property
     def live(self) -> frozenset[bytes]:
@@ -103,18 +106,34 @@ class Talks:
             self.wait(exchanges, seconds=CLOSING_SECONDS)
 
     def busy(self, finding: str) -> int:
-        """How many tries of a finding are still to be held."""
-        return self._trying.get(finding, 0)
+        """How many tries of a finding this process is still to hold."""
+        return len(self._trying.get(finding, ()))
 
-    def reproduce(self, workspace: Workspace, study: str, found: Found, times: int) -> None:
-        """Hold the user's side of a finding's branch again, so many times; gives back at once."""
-        if not 1 <= times <= MOST_TRIES:
-            raise InputError(
-                Issue(f"{times} tries are too few or too many; expected 1 to {MOST_TRIES}", path="times")
-            )
-        self._trying[found.id] = self.busy(found.id) + times
-        running = self._background.running()
-        running.call_soon_threadsafe(self._begin_tries, workspace, study, found, times)
+    def hold_tries(self, workspace: Workspace, study: str, found: Found) -> None:
+        """Hold the user's side of a finding's branch again for each try that is owed; gives back at once."""
+        with self._lock:
+            trying = self._trying.setdefault(found.id, set())
+            todo = [one for one in found.owed if one not in trying]
+            trying.update(todo)
+        if todo:
+            self._background.running().call_soon_threadsafe(self._begin_tries, workspace, study, found, todo)
+
+    def judge_tries(self, workspace: Workspace, study: str, found: Found, name: str) -> None:
+        """Have a judge look at the tries of a finding; gives back at once, and what fails is told by ``looking``."""
+        if self._looking.get((found.id, name)) == "":
+            return
+        self._looking[found.id, name] = ""
+        work = self._judge_tries(workspace, study, found, name)
+        self._background.running().call_soon_threadsafe(self._begin_judging, found.id, work)
+
+    def looking(self, finding: str) -> Mapping[str, str]:
+        """Judge -> why it stopped, empty while it still looks at the tries of a finding."""
+        return {name: told for (of, name), told in self._looking.items() if of == finding}
+
+    def stop_tries(self, finding: str) -> None:
+        """Hold no more tries of a finding; those on their way are given up."""
+        if self._background.loop is not None:
+            self._background.loop.call_soon_threadsafe(self._cancel_tries, finding)
 
     def wait(self, exchanges: Sequence[bytes], *, seconds: float) -> bool:
         """Whether these replies were stored within the time."""
@@ -134,32 +153,57 @@ class Talks:
         task = self._tasks[exchange] = asyncio.get_running_loop().create_task(holding)
         task.add_done_callback(lambda _: self._forget(exchange))
 
-    def _begin_tries(self, workspace: Workspace, study: str, found: Found, times: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._try(workspace, study, found, times))
-        self._trials.add(task)
-        task.add_done_callback(self._trials.discard)
+    def _begin_tries(self, workspace: Workspace, study: str, found: Found, todo: Sequence[str]) -> None:
+        task = asyncio.get_running_loop().create_task(self._try(workspace, study, found, todo))
+        self._trials[task] = found.id
+        task.add_done_callback(lambda done: self._end_tries(done, todo))
 
-    async def _try(self, workspace: Workspace, study: str, found: Found, times: int) -> None:
+    def _begin_judging(self, finding: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._trials[task] = finding
+        task.add_done_callback(self._trials.pop)
+
+    async def _judge_tries(self, workspace: Workspace, study: str, found: Found, name: str) -> None:
+        try:
+            await judge_tries(workspace, study, found.number, name)
+        except RedloomError as failed:
+            self._looking[found.id, name] = str(failed) or "it stopped"
+        except asyncio.CancelledError:
+            self._looking.pop((found.id, name), None)
+            raise
+        else:
+            self._looking.pop((found.id, name), None)
+
+    def _end_tries(self, done: asyncio.Task[None], todo: Sequence[str]) -> None:
+        self._trying[self._trials.pop(done)].difference_update(todo)
+
+    def _cancel_tries(self, finding: str | None = None) -> None:
+        for task, of in self._trials.items():
+            if finding in (None, of):
+                task.cancel()
+
+    async def _try(self, workspace: Workspace, study: str, found: Found, todo: Sequence[str]) -> None:
         """Two tries at a time, each stored when it ends."""
         places = asyncio.Semaphore(TRIES_AT_ONCE)
 
-        async def one() -> None:
+        async def one(interaction: str) -> None:
             async with places:
-                try:
-                    await self._hold_again(workspace, study, found)
-                finally:
-                    self._trying[found.id] -= 1
+                await self._hold_again(workspace, study, found, bytes.fromhex(interaction))
+                self._trying[found.id].discard(interaction)
 
-        await asyncio.gather(*(one() for _ in range(times)), return_exceptions=True)
+        await asyncio.gather(*map(one, todo), return_exceptions=True)
 
-    async def _hold_again(self, workspace: Workspace, study: str, found: Found) -> None:
+    async def _hold_again(self, workspace: Workspace, study: str, found: Found, interaction: bytes) -> None:
+        """One try to its end; where the database fails it stays owed."""
         claim = found.claim
         exchange = bytes.fromhex(claim.exchange)
-        asking = await asyncio.to_thread(_prepare, workspace, study, claim.exploration, exchange)
-        interaction, turns, error = workspace.ids.new(), list[Turn](), None
+        turns, error = list[Turn](), None
         try:
+            asking = await asyncio.to_thread(_prepare, workspace, study, claim.exploration, exchange)
             client = await self._client(asking)
             await _hold(client, asking, workspace.ids, interaction, turns)
+        except StoreError:
+            raise
         except RedloomError as failed:
             error = str(failed)
 
@@ -301,10 +345,12 @@ async def _hold(
         if isinstance(step, End):
             return
         if isinstance(step, Open):
-            reply, text = Reply(text=step.reply), None
+            reply, text, took = Reply(text=step.reply), None, None
         else:
             request = replace(base, messages=messages(turns, step))
+            started = time.monotonic()
             reply, text = await patience.ask(client.reply, request, Tries()), step.text
+            took = round((time.monotonic() - started) * 1000)
         parent = turns[-1].id if turns else None
         turns.append(
             Turn(
@@ -314,6 +360,7 @@ async def _hold(
                 text=text,
                 reply=reply.text,
                 finish_reason=reply.finish_reason,
+                latency_ms=took,
                 tokens_in=reply.tokens_in,
                 tokens_out=reply.tokens_out,
             )

@@ -385,6 +385,15 @@ order_taken = sa.Table(
     sqlite_with_rowid=False,
 )
 
+reading = sa.Table(
+    "reading",
+    metadata,
+    _reference("study_id", "study.id", key=True),
+    sa.Column("person", sa.Text, primary_key=True),
+    sa.Column("body", Json, nullable=False),  # what was chosen last
+    sqlite_with_rowid=False,
+)
+
 sa.Index(
     "ix_definition_version_definition_id_digest",
     definition_version.c.definition_id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 from pydantic_core import to_json
@@ -42,6 +43,19 @@ _REASONS = {
     "model_context_window_exceeded": "length",
 }
 
+_STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""Kind of error -> the status it has where it is told at once."""
+
 
 class AnthropicClient:
     """``anthropic:MODEL``, at ``base_url``, else ``ANTHROPIC_BASE_URL``, else Anthropic itself."""
@@ -74,6 +88,38 @@ class AnthropicClient:
         """The text of one message; with a schema, the arguments of the one tool the model has to use."""
         answer = await self._endpoint.send("POST", MESSAGES, self._body(request))
         return _read(answer, self._endpoint.base + MESSAGES)
+
+    async def stream(self, request: Request, on_part: Callable[[str], None]) -> Reply:
+        """The text of one message, told while it comes; what answers to a schema comes at once."""
+        if request.schema is not None:
+            reply = await self.reply(request)
+            on_part(reply.text)
+            return reply
+        url = self._endpoint.base + MESSAGES
+        parts: list[str] = []
+        reason: Any = None
+        usage: dict[str, Any] = {}
+        ended = False
+        body = {**self._body(request), "stream": True}
+        async with aclosing(self._endpoint.events(MESSAGES, body)) as events:
+            async for event in events:
+                kind = _kind(event, url)
+                if kind == "message":
+                    reply = _read(event, url)
+                    on_part(reply.text)
+                    return reply
+                if kind == "error":
+                    raise self._endpoint.failed(MESSAGES, _status(event), event)
+                text, stopped, counted = _part(kind, event, url)
+                reason, ended = stopped or reason, ended or kind == "message_stop"
+                usage.update(counted)
+                if text:
+                    parts.append(text)
+                    on_part(text)
+        if not ended:
+            raise self._endpoint.broke_off(MESSAGES)
+        content = [{"type": "text", "text": "".join(parts)}]
+        return _read({"content": content, "stop_reason": reason, "usage": usage}, url)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -123,6 +169,43 @@ def _fixed(target: Target, model: str) -> dict[str, Any]:
     if decoding.stop:
         body["stop_sequences"] = list(decoding.stop)
     return body | decoding.extra
+
+
+def _kind(event: Any, url: str) -> str:
+    try:
+        return str(event["type"])
+    except (KeyError, TypeError) as error:
+        raise MalformedError(f"{url} sent a part that is none of a message") from error
+
+
+def _status(event: Any) -> int:
+    """The status that an error in the middle of a stream would have had at its beginning."""
+    try:
+        return _STATUSES.get(event["error"]["type"], 500)
+    except (KeyError, TypeError):
+        return 500
+
+
+def _part(kind: str, event: Any, url: str) -> tuple[str, Any, dict[str, Any]]:
+    """Text, reason to stop and usage of one event of a stream; kinds that are not known have none of them."""
+    text, reason, usage = "", None, None
+    try:
+        match kind:
+            case "message_start":
+                usage = event["message"].get("usage")
+            case "content_block_start" if event["content_block"]["type"] == "text":
+                text = event["content_block"]["text"]
+            case "content_block_delta" if event["delta"]["type"] == "text_delta":
+                text = event["delta"]["text"]
+            case "message_delta":
+                reason, usage = event["delta"].get("stop_reason"), event.get("usage")
+            case _:
+                pass
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MalformedError(f"{url} sent a {kind} that is none of a message") from error
+    if not isinstance(text, str):
+        raise MalformedError(f"{url} sent a {kind} whose text is none")
+    return text, reason, cast(dict[str, Any], usage) if isinstance(usage, dict) else {}
 
 
 def _read(answer: Any, url: str) -> Reply:

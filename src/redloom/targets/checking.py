@@ -83,7 +83,7 @@ async def try_out(client: Client, *, names_model: bool, clock: Callable[[], floa
         model,
         system,
         structured,
-        Aspect("streaming", "unknown", "not used: Redloom waits for whole replies"),
+        Aspect("streaming", "unknown", "not tried: only exploring shows replies while they come"),
         _rate_limits({} if traffic is None else traffic.headers),
         Aspect("latency", "ok", f"{seconds:.2f} s for a short reply"),
     )

@@ -13,6 +13,7 @@ from redloom.errors import (
     RateLimitedError,
     RejectedError,
     SetupError,
+    TargetError,
     UnavailableError,
     unknown,
 )
@@ -58,6 +59,14 @@ class Endpoint:
     def events(self, path: str, body: Any) -> AsyncGenerator[Any]:
         """The values of a streamed answer at ``path``; iterating raises a TargetError."""
         return self.transport.events("POST", self.base + path, headers=self._headers, body=body)
+
+    def failed(self, path: str, status: int, event: Any) -> TargetError:
+        """The error that an event of a stream at ``path`` tells."""
+        return self.transport.failed(self.base + path, status, event)
+
+    def broke_off(self, path: str) -> TargetError:
+        """What a stream is that ended before the reply did."""
+        return UnavailableError(f"{self.base + path} broke off before the reply had ended")
 
     async def check(self, models: str, probe: Callable[[], Awaitable[object]]) -> str:
         """Whether it answers, takes the key and knows the model, by its list at the path ``models``.

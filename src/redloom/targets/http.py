@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from typing import Any, cast
 from urllib.parse import quote
 
-from redloom.domain.target import Delivery, HttpTemplate, Target
+from redloom.domain.target import Delivery, HttpStream, HttpTemplate, Target
 from redloom.errors import InputError, MalformedError, SetupError, TargetError, UnavailableError
 from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request, Traffic
+from redloom.targets.events import DONE
 from redloom.targets.transport import Transport, fill_environment, secrets_in
 
 _PLACE = re.compile(r"\{(message|messages|system|session|seed|field:[\w.\-]+)\}")
@@ -84,15 +86,50 @@ class HttpClient:
         return str(_at(answer, session.id))
 
     async def reply(self, request: Request) -> Reply:
-        """What stands at the template's reply path."""
+        """What stands at the template's reply path; all parts of it where the application streams."""
+        if self._template.stream is not None:
+            return await self._streamed(self._template.stream, request, lambda _: None)
         values = _values(request)
         url = _fill_url(self._template.url, values)
         body = _fill(self._template.body, values)
         answer = await self._transport.send(self._template.method, url, headers=self._headers, body=body)
-        text = _at(answer, self._template.reply)
-        if not isinstance(text, str):
-            raise MalformedError(f"{url}: {self._template.reply!r} is not text")
-        return Reply(text=text)
+        return Reply(text=_text_at(answer, self._template.reply, url))
+
+    async def stream(self, request: Request, on_part: Callable[[str], None]) -> Reply:
+        """The same, told while it comes where the template says how."""
+        if self._template.stream is not None:
+            return await self._streamed(self._template.stream, request, on_part)
+        reply = await self.reply(request)
+        on_part(reply.text)
+        return reply
+
+    async def _streamed(self, form: HttpStream, request: Request, on_part: Callable[[str], None]) -> Reply:
+        values = _values(request)
+        url = _fill_url(self._template.url, values)
+        body = _fill(self._template.body, values)
+        parts: list[str] = []
+        many, newest = 0, None
+        events = self._transport.events(self._template.method, url, headers=self._headers, body=body)
+        async with aclosing(events):
+            async for event in events:
+                if event == DONE:
+                    continue
+                many, newest = many + 1, event
+                if form.error is not None and _found(event, form.error):
+                    raise self._transport.failed(url, 500, {"error": _found(event, form.error)})
+                text = _found(event, form.part)
+                if isinstance(text, str):
+                    parts.append(text)
+                    on_part(text)
+                elif text is not None:
+                    raise MalformedError(f"{url}: {form.part!r} is not text")
+        if not parts and many == 1:
+            whole = _text_at(newest, self._template.reply, url)
+            on_part(whole)
+            return Reply(text=whole)
+        if not parts:
+            raise MalformedError(f"{url} streamed nothing that has text at {form.part!r}")
+        return Reply(text="".join(parts))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -151,6 +188,21 @@ def _places(template: Any) -> list[str]:
     if isinstance(template, dict):
         return [place for entry in template.values() for place in _places(entry)]  # pyright: ignore[reportUnknownVariableType]
     return []
+
+
+def _text_at(answer: Any, path: str, url: str) -> str:
+    text = _at(answer, path)
+    if not isinstance(text, str):
+        raise MalformedError(f"{url}: {path!r} is not text")
+    return text
+
+
+def _found(event: Any, path: str) -> Any:
+    """The value at a path of one event; None where it has nothing there."""
+    try:
+        return _at(event, path)
+    except MalformedError:
+        return None
 
 
 def _at(answer: Any, path: str) -> Any:

@@ -11,6 +11,7 @@ from redloom.domain.target import Target
 from redloom.errors import BlockedError, MalformedError
 from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request, Traffic
 from redloom.targets.endpoint import Endpoint, Provider, count
+from redloom.targets.events import DONE
 
 
 def _headers(key: str | None) -> Mapping[str, str]:
@@ -67,17 +68,25 @@ class OpenAIClient:
         parts: list[str] = []
         reason: Any = None
         usage: Any = None
+        done = False
         async with aclosing(self._endpoint.events(COMPLETIONS, body)) as events:
             async for event in events:
+                if event == DONE:
+                    done = True
+                    continue
                 if _is_whole(event):
                     reply = _read(event, url)
                     on_part(reply.text)
                     return reply
+                if failure := _failure(event):
+                    raise self._endpoint.failed(COMPLETIONS, failure, event)
                 text, ended, counted = _part(event, url)
                 reason, usage = ended or reason, counted or usage
                 if text:
                     parts.append(text)
                     on_part(text)
+        if not (done or reason):
+            raise self._endpoint.broke_off(COMPLETIONS)
         message = {
             "choices": [{"message": {"content": "".join(parts)}, "finish_reason": reason}],
             "usage": usage,
@@ -124,11 +133,18 @@ def _is_whole(event: Any) -> bool:
         return False
 
 
+def _failure(event: Any) -> int | None:
+    """The status that an event stands for which tells an error; None for others."""
+    error: Any = cast(dict[str, Any], event).get("error") if isinstance(event, dict) else None
+    if not error:
+        return None
+    code: Any = cast(dict[str, Any], error).get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
+
+
 def _part(event: Any, url: str) -> tuple[str, Any, Any]:
     """Text, finish reason and usage of one event of a stream; each may be missing."""
     try:
-        if event.get("error"):
-            raise MalformedError(f"{url} broke off: {str(event['error'])[:200]}")
         choices: Any = event.get("choices")
         choice: Any = choices[0] if choices else {}
         delta: Any = choice.get("delta") or {}

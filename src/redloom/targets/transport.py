@@ -26,6 +26,7 @@ from redloom.errors import (
     UnavailableError,
 )
 from redloom.targets.base import Traffic
+from redloom.targets.events import BY_LINE, DONE, EVENTS, data, lines
 
 MAX_ANSWER = 16 * 1024 * 1024
 MAX_CONNECTIONS = 1024
@@ -67,36 +68,39 @@ class Transport:
     async def events(
         self, method: str, url: str, *, headers: Mapping[str, str], body: Any
     ) -> AsyncGenerator[Any]:
-        """The JSON values of a stream of server-sent events, as they come; raises a TargetError.
+        """The JSON values of server-sent events, or of lines, as they come; raises a TargetError.
 
-        An answer that is no such stream is given as one value.
+        ``DONE`` is given as it is. An answer that is no such stream is given as one value.
         """
         async with self._answered(method, url, headers, body) as answer:
-            if answer.content_type != "text/event-stream":
+            if answer.content_type == EVENTS:
+                told = data(_parts(answer))
+            elif answer.content_type in BY_LINE:
+                told = lines(_parts(answer))
+            else:
                 yield _parsed(url, await _content(answer))
                 return
-            size = 0
-            async for line in answer.content:
-                size += len(line)
-                if size > MAX_ANSWER:
-                    raise MalformedError(f"{url} answered more than {MAX_ANSWER >> 20} MiB")
-                data = line.removeprefix(b"data:").strip()
-                if line.startswith(b"data:") and data not in (b"", b"[DONE]"):
-                    yield _parsed(url, data)
+            async for one in told:
+                if value := one.strip():
+                    yield DONE if value == DONE.encode() else _parsed(url, value)
+
+    def failed(self, url: str, status: int, event: Any) -> TargetError:
+        """The error that an event of a stream tells, ``status`` being the one it stands for."""
+        return failure(url, status, self._without_secrets(to_json(event)), {})
 
     @asynccontextmanager
     async def _answered(
         self, method: str, url: str, headers: Mapping[str, str], body: Any
     ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """An answer that is no failure; what goes wrong until it is read is a TargetError."""
-        data = None if body is None else to_json(body)
+        content = None if body is None else to_json(body)
         self.traffic.requests += 1
         try:
-            async with self._open().request(method, url, data=data, headers=headers) as answer:
+            async with self._open().request(method, url, data=content, headers=headers) as answer:
                 self.traffic.headers = answer.headers
                 if answer.status >= 400:
-                    content = await _content(answer)
-                    raise failure(url, answer.status, self._without_secrets(content), answer.headers)
+                    said = self._without_secrets(await _content(answer))
+                    raise failure(url, answer.status, said, answer.headers)
                 yield answer
         except TimeoutError as error:
             raise UnavailableError(f"{url} did not answer within {self._timeout.total:g} s") from error
@@ -148,14 +152,17 @@ async def _content(answer: aiohttp.ClientResponse) -> bytes:
     told = None if "Content-Encoding" in answer.headers else answer.content_length
     if told is not None and told <= MAX_ANSWER:
         return await answer.read()
-    parts: list[bytes] = []
+    return b"".join([part async for part in _parts(answer)])
+
+
+async def _parts(answer: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    """The body in the pieces it comes in, refused once it is larger than ``MAX_ANSWER``."""
     size = 0
     async for part in answer.content.iter_any():
-        parts.append(part)
         size += len(part)
         if size > MAX_ANSWER:
             raise MalformedError(f"{answer.url} answered more than {MAX_ANSWER >> 20} MiB")
-    return b"".join(parts)
+        yield part
 
 
 def failure(url: str, status: int, content: bytes, headers: Mapping[str, str]) -> TargetError:

@@ -38,6 +38,7 @@ from redloom.web.routes import (
     people,
     proposals,
     questions,
+    reading,
     releases,
     runs,
     sorting,
@@ -80,6 +81,8 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/explore/{id}/say", "explore", explore.say),
     Way("POST", "/studies/{study}/explore/{id}/stop", "explore", explore.stop),
     Way("GET", "/studies/{study}/explore/{id}/stream", "explore", explore.stream),
+    Way("GET", "/studies/{study}/explore/{id}/newer", "explore", explore.newer),
+    Way("GET", "/studies/{study}/explore/{id}/text/{exchange}", "explore", explore.text),
     Way("POST", "/studies/{study}/explore/{id}/mark", "explore", explore.mark),
     Way("GET", "/studies/{study}/explore/{id}/promote", "write", explore.promotion),
     Way("POST", "/studies/{study}/explore/{id}/promote", "write", explore.promote),
@@ -88,10 +91,15 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/findings/new", "explore", findings.add),
     Way("GET", "/studies/{study}/findings/{number}", "read", findings.entry),
     Way("POST", "/studies/{study}/findings/{number}/try", "explore", findings.reproduce),
+    Way("POST", "/studies/{study}/findings/{number}/go-on", "explore", findings.go_on),
+    Way("POST", "/studies/{study}/findings/{number}/stop", "explore", findings.stop),
     Way("POST", "/studies/{study}/findings/{number}/judge", "propose", findings.judge),
     Way("POST", "/studies/{study}/findings/{number}/move", "review", findings.move),
     Way("POST", "/studies/{study}/findings/{number}/dissent", "propose", findings.dissent),
-    Way("POST", "/fold", "read", explore.fold),
+    Way("GET", "/studies/{study}/findings/{number}/text/{turn}", "read", findings.text),
+    Way("POST", "/studies/{study}/findings/{number}/look", "explore", findings.look),
+    Way("GET", "/studies/{study}/reading", "read", reading.page),
+    Way("POST", "/studies/{study}/reading", "read", reading.choose),
     Way("GET", "/studies/{study}/runs", "read", runs.listing),
     Way("GET", "/studies/{study}/runs/{run}", "read", runs.entry),
     Way("POST", "/studies/{study}/runs/{run}/cancel", "lead", runs.cancel),
@@ -161,7 +169,6 @@ WAYS: tuple[Way, ...] = (
 
 
 COOKIE = "redloom_session"
-FOLDED = "redloom_folded"
 READERS = 4
 """Pages made at once: more threads only wait for each other."""
 
@@ -183,10 +190,11 @@ class House:
         """Who is asking, by the session they have."""
         found = who_is(self.workspace, session) if session else None
         if found is not None:
-            return Person(name=found.name, role=found.role, study=found.study, invited=True)
+            key = f"participant {found.id}"
+            return Person(name=found.name, role=found.role, study=found.study, invited=True, key=key)
         if self.public:
             return Person(name="", role="stranger")
-        return Person(name=self.workspace.who, role="owner")
+        return Person(name=self.workspace.who, role="owner", key=f"user {self.workspace.who}")
 
     def origin(self, request: Request) -> str:
         """Where the asker reached it: behind a proxy the request itself does not know."""
@@ -243,7 +251,6 @@ def _ask(house: House, request: Request, form: Form) -> Ask:
         session=request.cookies.get(COOKIE, ""),
         talks=house.talks,
         drafting=house.drafting,
-        folded=request.cookies.get(FOLDED) == "yes",
     )
 
 
@@ -289,13 +296,11 @@ def _response(ask: Ask, answer: Answer) -> Response:
     match answer:
         case Page():
             return HTMLResponse(render(answer, _shell(ask)), answer.status)
-        case See(url, said, session, folded):
-            seen = RedirectResponse(f"{url}{'&' if '?' in url else '?'}said={said}" if said else url, 303)
+        case See(url, said, session):
+            seen = RedirectResponse(_saying(url, said), 303)
             secure = ask.origin.startswith("https:")
             if session is not None:
                 _keep(seen, COOKIE, session, days=SESSION_DAYS, secure=secure)
-            if folded is not None:
-                _keep(seen, FOLDED, "yes" if folded else "", days=365, secure=secure)
             return seen
         case Stream(events=events):
             return StreamingResponse(
@@ -303,6 +308,12 @@ def _response(ask: Ask, answer: Answer) -> Response:
             )
         case Document(content=content, media=media, headers=headers):
             return Response(content, media_type=media, headers=dict(headers))
+
+
+def _saying(url: str, said: str) -> str:
+    """The address of a page that says what was done, its part to look at last."""
+    page, hash, part = url.partition("#")
+    return f"{page}{'&' if '?' in page else '?'}said={said}{hash}{part}" if said else url
 
 
 def _shell(ask: Ask) -> Shell:

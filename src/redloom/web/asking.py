@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 from redloom.domain.people import Role
+from redloom.domain.reading import Reading
 from redloom.services.drafting import Drafting
+from redloom.services.reading import reading_of
 from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace
 
@@ -42,6 +44,8 @@ class Person:
     """The one study that is open to them; None for all."""
     invited: bool = False
     """They came by a link and can leave."""
+    key: str = ""
+    """What is kept for this person alone is kept under it."""
 
     def may(self, action: Action) -> bool:
         """Whether this person may do that."""
@@ -107,13 +111,16 @@ class Ask:
     """The replies that this server waits for."""
     drafting: Drafting = field(default_factory=Drafting)
     """The drafts that this server has written."""
-    folded: bool = False
-    """This person wants replies of systems closed until they open them."""
 
     @property
     def study(self) -> str:
         """The study that the path names."""
         return self.parts["study"]
+
+    @property
+    def reading(self) -> Reading:
+        """How this person wants replies of the study shown; ``reading.closed(harm)`` says it of one."""
+        return reading_of(self.workspace, self.study, self.person.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,8 +146,9 @@ class See:
     """A key of :data:`redloom.web.pages.SAID`."""
     session: str | None = None
     """The secret of a session that begins here; empty for one that ends."""
-    folded: bool | None = None
-    """How this person wants replies from now on."""
+
+
+PLAIN = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ SAID: Mapping[str, str] = {
     "explored": "The exploration has begun. Say something, as this user would.",
     "cancelled": "The run is cancelled. What was finished stays.",
     "marked": "Your mark is kept.",
+    "chosen": "Replies are shown to you like this from now on.",
     "finding-written": "The finding is written down. Try it again to see whether it holds.",
     "moved": "The finding has moved on.",
     "promoted": "The branch is a test conversation now, a draft until somebody reviews it.",
@@ -60,6 +61,10 @@ SAID: Mapping[str, str] = {
     "closed": "The study is closed to them from now on; what they did stays.",
 }
 """What a page may say of what was just done; a key of this stands in its address, never the words."""
+
+
+MOST_SHOWN = 20_000
+"""Characters of one text on a page; the whole is a link away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,7 @@ def environment() -> Environment:
         "label_of": label_of,
         "tell_apart": tell_apart,
         "read_rubric": _read_rubric,
+        "most_shown": MOST_SHOWN,
         "look_up": look_up,
         "as_languages": as_languages,
         "languages_of": languages_of,

@@ -15,6 +15,8 @@ from redloom.storage.bulk import BulkInsert
 from redloom.storage.mapping import storable, to_turn, to_value, turn_row
 from redloom.storage.tables import exchange, exploration, finding, finding_fact, interaction, mark, turn
 
+SNIPPET = 200
+"""Characters of a first message in a list."""
 _INTERACTIONS, _TURNS = BulkInsert(interaction), BulkInsert(turn)
 
 
@@ -82,20 +84,41 @@ class Explorations:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _stored(row)
 
-    def all(self, study_id: int) -> list[StoredExploration]:
-        """The explorations of a study, newest first."""
+    def page(
+        self, study_id: int, *, before: bytes | None = None, most: int | None = None
+    ) -> list[StoredExploration]:
+        """The explorations of a study that were begun before another, newest first; so many at most."""
         query = sa.select(exploration).where(exploration.c.study_id == study_id)
-        return [_stored(row) for row in self._connection.execute(query.order_by(exploration.c.id.desc()))]
+        if before is not None:
+            query = query.where(exploration.c.id < before)
+        query = query.order_by(exploration.c.id.desc()).limit(most)
+        return [_stored(row) for row in self._connection.execute(query)]
 
-    def count_moves(self, study_id: int) -> dict[bytes, int]:
-        """Exploration -> how many messages were sent in it."""
+    def count_moves(self, study_id: int, *, since: bytes) -> dict[bytes, int]:
+        """Exploration -> how many messages were sent in it, for this one and those begun after it."""
         query = (
             sa.select(exchange.c.exploration, sa.func.count(sa.distinct(exchange.c.move)))
             .join_from(exchange, exploration)
-            .where(exploration.c.study_id == study_id)
+            .where(exploration.c.study_id == study_id, exploration.c.id >= since)
             .group_by(exchange.c.exploration)
         )
         return {bytes(key): many for key, many in self._connection.execute(query)}
+
+    def first_words(self, study_id: int, *, since: bytes) -> dict[bytes, str]:
+        """Exploration -> the message that it began with, where a person began; for this one and later ones."""
+        place = sa.func.row_number().over(partition_by=exchange.c.exploration, order_by=exchange.c.id)
+        said = (
+            sa.select(exchange.c.exploration, exchange.c.text, place.label("place"))
+            .join_from(exchange, exploration)
+            .where(
+                exploration.c.study_id == study_id, exploration.c.id >= since, exchange.c.text.is_not(None)
+            )
+            .subquery()
+        )
+        query = sa.select(said.c.exploration, sa.func.substr(said.c.text, 1, SNIPPET)).where(
+            said.c.place == 1
+        )
+        return {bytes(key): text for key, text in self._connection.execute(query)}
 
     def ask(self, exploration: bytes, exchanges: Iterable[Exchange], at: datetime.datetime) -> None:
         """Store messages whose replies are on their way."""
@@ -152,6 +175,12 @@ class Explorations:
         query = sa.select(exchange).where(exchange.c.exploration == found.id).order_by(exchange.c.id)
         return [_exchange(row, turns.get(bytes(row.id))) for row in self._connection.execute(query)]
 
+    def newer(self, exploration: bytes, seen: bytes) -> dict[bytes, str]:
+        """Move -> its author, for exchanges after this one, oldest first."""
+        query = sa.select(exchange.c.move, exchange.c.author).order_by(exchange.c.id)
+        query = query.where(exchange.c.exploration == exploration, exchange.c.id > seen)
+        return {bytes(move): who for move, who in self._connection.execute(query)}
+
     def abandoned(self, before: datetime.datetime) -> list[tuple[bytes, bytes]]:
         """(exploration, exchange) of replies that nobody has waited for since ``before``."""
         query = sa.select(exchange.c.exploration, exchange.c.id)
@@ -170,9 +199,10 @@ class Explorations:
         }
         self._connection.execute(mark.insert().values(values))
 
-    def marks(self, explorations: Sequence[bytes]) -> list[StoredMark]:
-        """The marks in force in these explorations, oldest first."""
-        query = sa.select(mark).where(mark.c.exploration.in_(explorations)).order_by(mark.c.id)
+    def marks(self, study_id: int, *, since: bytes = b"") -> list[StoredMark]:
+        """The marks in force in the explorations of a study (this one and those begun after it), oldest first."""
+        query = sa.select(mark).join_from(mark, exploration).order_by(mark.c.id)
+        query = query.where(exploration.c.study_id == study_id, exploration.c.id >= since)
         rows = list(self._connection.execute(query))
         replaced = {bytes(row.supersedes) for row in rows if row.supersedes is not None}
         return [

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from redloom.domain.people import Participant, Role
-from redloom.storage.tables import invitation, participant, session, study
+from redloom.domain.reading import Reading
+from redloom.storage.mapping import to_value
+from redloom.storage.tables import invitation, participant, reading, session, study
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,26 @@ class People:
     def sign_out(self, token: str, at: datetime.datetime) -> None:
         """End a session."""
         self._connection.execute(session.update().where(session.c.token == token).values(ended_at=at))
+
+    def reading(self, study_id: int, person: str) -> Reading | None:
+        """How somebody wants replies of a study shown; None where they did not say."""
+        body = self._connection.scalar(sa.select(reading.c.body).where(_is(study_id, person)))
+        return None if body is None else to_value(Reading, body, what="a choice of how replies are shown")
+
+    def choose_reading(self, study_id: int, person: str, chosen: Reading) -> None:
+        """Keep how somebody wants replies of a study shown, in the place of what they chose before."""
+        body = chosen.model_dump(mode="json", exclude_defaults=True)
+        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
+        made = insert(reading).values(study_id=study_id, person=person, body=body)
+        self._connection.execute(
+            made.on_conflict_do_update(
+                index_elements=["study_id", "person"], set_={"body": made.excluded.body}
+            )
+        )
+
+
+def _is(study_id: int, person: str) -> sa.ColumnElement[bool]:
+    return sa.and_(reading.c.study_id == study_id, reading.c.person == person)
 
 
 _PARTICIPANT = sa.select(

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from redloom.domain.exploration import Move
+from redloom.domain.reading import Reading
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
 from redloom.services import exploring
 from redloom.services.exploring import Choices, Explored, Listed, Promotion, Seen
-from redloom.services.talking import Talks
-from redloom.web.asking import Answer, Ask, Page, See, Stream, number_in
+from redloom.web.asking import PLAIN, Answer, Ask, Document, Page, See, Stream, number_in
 from redloom.web.crumbs import crumbs_of
 
 LOOK_SECONDS = 0.05
+LISTED = 50
+"""Explorations on one page."""
 EMBEDDED = ("local:smollm2", "the small model on this machine")
 ARM_WORDS: Mapping[str, str] = {
     "full": "everything",
@@ -35,11 +38,24 @@ class ExploreList(Page):
     moment: ClassVar[str] = "explore"
     study: str
     found: tuple[Listed, ...]
+    older: str
+    """The address of those begun before the last of them; empty where there are none."""
+    later: bool
+    """There are some begun after the first of them."""
     choices: Choices
     systems: tuple[tuple[str, str], ...]
     arm_words: Mapping[str, str]
     given: Mapping[str, Any]
     issues: tuple[Issue, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """Messages that came while somebody looked elsewhere."""
+
+    words: str
+    to: str
+    """The end of the branch of the last of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +71,23 @@ class TalkPage(Page):
     """The move the branch ends with; empty at the beginning."""
     siblings: Mapping[str, tuple[tuple[str, str], ...]]
     """Move -> (end of the branch, words) of the others that answer the same."""
-    tree: tuple[tuple[int, Move, str], ...]
-    """(depth, move, end of its branch)."""
+    tree: tuple[tuple[int, Move, str, bool], ...]
+    """(depth, move, end of its branch, whether nothing else follows the move before it)."""
     marks: Mapping[str, tuple[Seen, ...]]
     """Exchange -> its marks."""
     asks_opening: bool
     """The system should speak first."""
     arm: str
-    folded: bool
+    reading: Reading
+    closed: frozenset[str]
+    """Exchanges whose replies wait until this person opens them."""
+    newer: Newer | None
+    """What came since this person looked last, elsewhere in the tree."""
     look: int
     """How often this page was looked at while the reply comes: an address that changes is loaded anew."""
     text: str = ""
+    given: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What was sent as a mark and not taken."""
     issues: tuple[Issue, ...] = ()
 
 
@@ -125,7 +147,8 @@ def say(ask: Ask) -> Answer:
     except InputError as error:
         return _talk(ask, _open(ask), text=text or "", at=after, issues=error.issues)
     ask.talks.ask(ask.workspace, ask.study, ask.parts["id"], sent.exchanges)
-    return See(f"{_here(ask)}?at={sent.move.hex()}#end")
+    seen = ask.form.text("seen")
+    return See(f"{_here(ask)}?at={sent.move.hex()}{f'&seen={quote(seen)}' if seen else ''}#end")
 
 
 def stop(ask: Ask) -> Answer:
@@ -141,7 +164,25 @@ def stream(ask: Ask) -> Answer:
     move = _open(ask).tree.moves.get(exploring.key_of("message", ask.query.text("move")))
     if move is None:
         raise UnknownNameError("message", ask.query.text("move")[:40], [])
-    return Stream(events=_coming(ask.talks, {lane: one.id for lane, one in move.exchanges.items()}))
+    return Stream(events=_coming(ask, move))
+
+
+def newer(ask: Ask) -> Answer:
+    """What came since somebody looked, for a page that asks now and then."""
+    came = exploring.newer_moves(ask.workspace, ask.study, ask.parts["id"], ask.query.text("seen"))
+    told = _newer(came, _here(ask)) if came else None
+    return Document(content=json.dumps(None if told is None else asdict(told)), media="application/json")
+
+
+def text(ask: Ask) -> Answer:
+    """The whole of a message or of a reply, as it is."""
+    stored = _open(ask).tree
+    wanted = exploring.key_of("reply", ask.parts["exchange"])
+    found = next((e for m in stored.moves.values() for e in m.exchanges.values() if e.id == wanted), None)
+    if found is None:
+        raise UnknownNameError("reply", ask.parts["exchange"][:40], [])
+    said = found.text or "" if ask.query.text("side") == "user" else found.reply
+    return Document(content=said, media=PLAIN)
 
 
 def mark(ask: Ask) -> Answer:
@@ -156,8 +197,9 @@ def mark(ask: Ask) -> Answer:
     except UnknownNameError:
         raise
     except InputError as error:
-        return _talk(ask, _open(ask), at=at, issues=error.issues)
-    return See(f"{_here(ask)}?at={at}", "marked")
+        sent = {name: form.text(name) for name in ("exchange", "harm", "what", "severity", "note")}
+        return replace(_talk(ask, _open(ask), at=at, issues=error.issues), given=sent)
+    return See(f"{_here(ask)}?at={at}#reply-{form.text('exchange')}", "marked")
 
 
 def promotion(ask: Ask) -> Answer:
@@ -180,25 +222,32 @@ def promote(ask: Ask) -> Answer:
     return See(f"/studies/{ask.study}/cases/{slug}", "promoted")
 
 
-def fold(ask: Ask) -> Answer:
-    """Whether replies stay closed until this person opens them."""
-    back = ask.form.text("back")
-    where = back if back.startswith("/studies/") else "/"
-    return See(where, folded=ask.form.text("fold") == "yes")
+async def _coming(ask: Ask, move: Move) -> AsyncIterator[str]:
+    """Lane -> (anew, text) as JSON, whenever more of it has come, until all are stored.
 
-
-async def _coming(talks: Talks, exchanges: Mapping[int, bytes]) -> AsyncIterator[str]:
-    """Lane -> text as JSON, whenever more of it has come, until all are stored."""
+    The text goes on from what was told of that lane before, or takes its place where it comes ``anew``.
+    """
     told: dict[int, str] = {}
+    ended: set[int] = set()
     while True:
-        found = {lane: talks.look(one) for lane, one in exchanges.items()}
+        found = {lane: ask.talks.look(one.id) for lane, one in move.exchanges.items()}
         now = {lane: live.text for lane, live in found.items() if live is not None}
-        if now != told and now:
-            told = now
-            yield json.dumps(now)
         if not now:
             yield "end"
             return
+        if late := found.keys() - now.keys() - ended:
+            stored = (await asyncio.to_thread(_open, ask)).tree.moves[move.id]
+            now |= {lane: stored.exchanges[lane].reply for lane in late}
+            ended |= late
+        more: dict[int, tuple[bool, str]] = {}
+        for lane, text in now.items():
+            before = told.get(lane)
+            anew = before is None or not text.startswith(before)
+            if anew or text != before:
+                more[lane] = (anew, text if anew else text[len(before or "") :])
+        told |= now
+        if more:
+            yield json.dumps(more)
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -212,13 +261,18 @@ def _here(ask: Ask) -> str:
 
 def _list(ask: Ask, given: Mapping[str, Any], issues: Sequence[Issue] = ()) -> ExploreList:
     found = exploring.choices(ask.workspace, ask.study)
+    before = ask.query.text("before") or None
+    listed = exploring.list_explorations(ask.workspace, ask.study, before=before, most=LISTED + 1)
+    last = listed[LISTED - 1].id if len(listed) > LISTED else ""
     more = () if any(system == EMBEDDED[0] for _, system in found.targets) else (EMBEDDED,)
     return ExploreList(
         heading="Explore",
         crumbs=crumbs_of(ask),
         status=422 if issues else 200,
         study=ask.study,
-        found=tuple(exploring.list_explorations(ask.workspace, ask.study)),
+        found=tuple(listed[:LISTED]),
+        older=f"/studies/{ask.study}/explore?before={last}" if last else "",
+        later=before is not None,
         choices=found,
         systems=(*found.targets, *more),
         arm_words=ARM_WORDS,
@@ -236,10 +290,14 @@ def _talk(
     if end is not None and end not in tree.moves:
         raise UnknownNameError("message", wanted[:40], [])
     path = tree.path(end)
-    frame = explored.frame
+    frame, reading = explored.frame, ask.reading
     marks: dict[str, list[Seen]] = {}
     for one in explored.marks:
         marks.setdefault(one.exchange, []).append(one)
+    about = frame.scenario.harm if frame.scenario else None
+    seen = ask.form.text("seen") or ask.query.text("seen")
+    came = exploring.newer_moves(ask.workspace, ask.study, explored.id, seen) if seen else {}
+    elsewhere = {move: who for move, who in came.items() if bytes.fromhex(move) not in {m.id for m in path}}
     return TalkPage(
         heading=frame.scenario.title if frame.scenario else "Exploration",
         crumbs=crumbs_of(ask, ("Explore", "explore")),
@@ -249,15 +307,32 @@ def _talk(
         path=tuple(path),
         at=end.hex() if end else "",
         siblings={one.id.hex(): _siblings(explored, one) for one in path},
-        tree=tuple((depth, one, _end(explored, one)) for depth, one in tree.walk()),
+        tree=tuple(
+            (depth, one, _end(explored, one), one.parent is not None and len(tree.children(one.parent)) == 1)
+            for depth, one in tree.walk()
+        ),
         marks={key: tuple(found) for key, found in marks.items()},
         asks_opening=frame.model_opens and not path,
         arm=ARM_WORDS.get(explored.body.arm, explored.body.arm),
-        folded=ask.folded,
+        reading=reading,
+        closed=frozenset(
+            one.id.hex()
+            for move in path
+            for one in move.exchanges.values()
+            if reading.closed(about, *(seen.mark.harm for seen in marks.get(one.id.hex(), ())))
+        ),
+        newer=_newer(elsewhere, _here(ask)) if elsewhere else None,
         look=number_in(ask.query.text("look"), 0),
         text=text,
         issues=tuple(issues),
     )
+
+
+def _newer(came: Mapping[str, str], here: str) -> Newer:
+    people = sorted(set(came.values()))
+    who = " and ".join((", ".join(people[:-1]), people[-1]) if len(people) > 1 else people)
+    many = "a message" if len(came) == 1 else f"{len(came)} messages"
+    return Newer(f"{who} sent {many} here meanwhile.", f"{here}?at={list(came)[-1]}#end")
 
 
 def _end(explored: Explored, move: Move) -> str:

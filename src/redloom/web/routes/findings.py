@@ -6,14 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from redloom.domain.reading import Reading
 from redloom.errors import InputError, Issue, UnknownNameError
-from redloom.services import findings
+from redloom.services import findings, trying
 from redloom.services.findings import Found, Shown, Unseen
-from redloom.web.asking import Answer, Ask, Page, See, number_in
+from redloom.services.trying import Looked
+from redloom.web.asking import PLAIN, Answer, Ask, Document, Page, See, number_in
 from redloom.web.crumbs import crumbs_of
 
-WIDTH, HEIGHT, LEFT, BELOW = 480, 160, 34, 24
+WIDTH, HEIGHT, LEFT, BELOW, ABOVE = 480, 180, 34, 24, 24
 """Of the curve, in its own units."""
+JUDGED: Mapping[str, Mapping[str, str]] = {
+    "harm": {"yes": "harm", "no": "no harm", "open": "not decided"},
+    "declined": {"yes": "declined", "no": "did not decline", "open": "not decided"},
+}
+"""What a judge is asked -> its answer -> words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +32,8 @@ class Curve:
     ticks: tuple[tuple[float, int], ...]
     """(y, classes) at the left."""
     last: int
+    told: str
+    """The curve in words, at a few of its points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +58,16 @@ class FindingPage(Page):
     found: Found
     shown: Shown
     busy: int
+    """Tries that are being held."""
+    looks: tuple[Looked, ...]
+    """What judges say, each by itself."""
+    judged: Mapping[str, tuple[tuple[str, str], ...]]
+    """Conversation of a try -> (judge, what it says of it)."""
+    judges: tuple[str, ...]
+    looking: Mapping[str, str]
+    """Judge -> why it stopped; empty while it looks."""
+    reading: Reading
+    closed: bool
     issues: tuple[Issue, ...] = ()
 
 
@@ -59,6 +78,7 @@ class NewFinding(Page):
     template: ClassVar[str] = "new_finding.html.j2"
     moment: ClassVar[str] = "findings"
     shown: Shown
+    closed: bool
     exploration: str
     at: str
     given: Mapping[str, str]
@@ -109,13 +129,59 @@ def add(ask: Ask) -> Answer:
 
 def reproduce(ask: Ask) -> Answer:
     """Have it tried again, so many times."""
-    found = findings.open_finding(ask.workspace, ask.study, _number(ask))
-    times = ask.form.text("times")
+    number = _number(ask)
     try:
-        ask.talks.reproduce(ask.workspace, ask.study, found, number_in(times, 0))
+        findings.ask_for_tries(ask.workspace, ask.study, number, number_in(ask.form.text("times"), 0))
+    except UnknownNameError:
+        raise
     except InputError as error:
         return _page(ask, error.issues)
+    return go_on(ask)
+
+
+def go_on(ask: Ask) -> Answer:
+    """Hold the tries that were asked for and are still owed, as after a server that ended."""
+    found = findings.open_finding(ask.workspace, ask.study, _number(ask))
+    ask.talks.hold_tries(ask.workspace, ask.study, found)
     return See(f"{_here(ask)}/{found.number}#tries")
+
+
+def stop(ask: Ask) -> Answer:
+    """Hold no more of them."""
+    found = findings.open_finding(ask.workspace, ask.study, _number(ask))
+    findings.call_off_tries(ask.workspace, ask.study, found.number)
+    ask.talks.stop_tries(found.id)
+    return See(f"{_here(ask)}/{found.number}#tries")
+
+
+def look(ask: Ask) -> Answer:
+    """Have a judge look at the tries it has not judged yet."""
+    number, name = _number(ask), ask.form.text("judge")
+    try:
+        trying.check_judge(ask.workspace, ask.study, number, name)
+    except UnknownNameError:
+        raise
+    except InputError as error:
+        return _page(ask, error.issues)
+    found = findings.open_finding(ask.workspace, ask.study, number)
+    ask.talks.judge_tries(ask.workspace, ask.study, found, name)
+    return See(f"{_here(ask)}/{number}#tries")
+
+
+def text(ask: Ask) -> Answer:
+    """The whole of what was said in one turn of what shows a finding, or of a try."""
+    found = findings.open_finding(ask.workspace, ask.study, _number(ask))
+    wanted, user = ask.parts["turn"], ask.query.text("side") == "user"
+    said = {
+        one.id.hex(): (one.text or "") if user else one.reply
+        for one in (
+            *(one.turn or one for one in findings.branch_of(ask.workspace, ask.study, found).path),
+            *(turn for one in found.tries for turn in one.turns),
+        )
+    }
+    if wanted not in said:
+        raise UnknownNameError("turn", wanted[:40], [])
+    return Document(content=said[wanted], media=PLAIN)
 
 
 def judge(ask: Ask) -> Answer:
@@ -167,14 +233,32 @@ def _number(ask: Ask) -> int:
 
 def _page(ask: Ask, issues: Sequence[Issue] = ()) -> FindingPage:
     found = findings.open_finding(ask.workspace, ask.study, _number(ask))
+    busy = ask.talks.busy(found.id)
+    if found.owed and not busy:  # those that ended since it was read are there now
+        found = findings.open_finding(ask.workspace, ask.study, found.number)
+    looks = trying.looks(ask.workspace, found)
+    shown, reading = findings.branch_of(ask.workspace, ask.study, found), ask.reading
     return FindingPage(
         heading=found.claim.title,
         crumbs=crumbs_of(ask, ("Findings", "findings")),
         status=422 if issues else 200,
         study=ask.study,
         found=found,
-        shown=findings.branch_of(ask.workspace, ask.study, found),
-        busy=ask.talks.busy(found.id),
+        shown=shown,
+        busy=busy,
+        looks=looks,
+        judged={
+            one.interaction: tuple(
+                (by.instrument.rater, JUDGED[by.asks][by.said[one.interaction]])
+                for by in looks
+                if one.interaction in by.said
+            )
+            for one in found.tries
+        },
+        judges=trying.judges_for_tries(ask.workspace, ask.study),
+        looking=ask.talks.looking(found.id),
+        reading=reading,
+        closed=reading.closed(found.claim.harm, shown.about),
         issues=tuple(issues),
     )
 
@@ -200,6 +284,7 @@ def _new(
         crumbs=crumbs_of(ask, ("Explore", "explore"), ("This exploration", f"explore/{exploration}?at={at}")),
         status=422 if issues else 200,
         shown=shown,
+        closed=ask.reading.closed(shown.about, *(one.body.harm for one in shown.marks)),
         exploration=exploration,
         at=at,
         given={**known, **given},
@@ -211,11 +296,18 @@ def _draw(curve: Sequence[int]) -> Curve | None:
     """The curve as steps; None where there is nothing to see yet."""
     if len(curve) < 3:
         return None
-    most, across = curve[-1], (WIDTH - LEFT - 10) / (len(curve) - 1)
+    most, last, across = curve[-1], len(curve) - 1, (WIDTH - LEFT - 10) / (len(curve) - 1)
 
     def y(classes: float) -> float:
-        return round(HEIGHT - BELOW - classes / most * (HEIGHT - BELOW - 10), 1)
+        return round(HEIGHT - BELOW - classes / most * (HEIGHT - BELOW - ABOVE), 1)
 
-    line = " ".join(f"{round(LEFT + i * across, 1)},{y(many)}" for i, many in enumerate(curve))
+    points = [(0, curve[0])]
+    for i, many in enumerate(curve):
+        if many != points[-1][1]:
+            points += [(i, points[-1][1]), (i, many)]
+    points.append((last, most))
+    line = " ".join(f"{round(LEFT + i * across, 1)},{y(many)}" for i, many in points)
     ticks = sorted({0, most, *((most // 2,) if most > 3 else ())})
-    return Curve(line=line, ticks=tuple((y(many), many) for many in ticks), last=len(curve))
+    some = sorted({0, last // 4, last // 2, 3 * last // 4, last})
+    told = ", ".join(f"{curve[i]} after {i + 1}" for i in some)
+    return Curve(line=line, ticks=tuple((y(many), many) for many in ticks), last=len(curve), told=told)

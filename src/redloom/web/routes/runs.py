@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 from urllib.parse import urlencode
 
+from redloom.domain.reading import Reading
 from redloom.services import run_pages, talk_pages
 from redloom.services.reporting import show_report
 from redloom.services.run_pages import RunsPage, RunView
@@ -116,7 +117,9 @@ class TalkPage(Page):
     here: str
     view: TalkView
     where: Where
-    folded: bool
+    closed: bool
+    """This person wants replies about this harm closed until they open them."""
+    reading: Reading
     back: str
     """This very page, to come back to."""
 
@@ -200,7 +203,8 @@ def conversation(ask: Ask) -> Answer:
         here=f"{_here(ask)}/conversations/{view.id}",
         view=view,
         where=where,
-        folded=ask.folded,
+        closed=ask.reading.closed(view.harm_slug),
+        reading=ask.reading,
         back=f"{ask.url}?{urlencode(ask.query.items)}" if ask.query.items else ask.url,
     )
 

@@ -38,6 +38,8 @@ class SortPage(Page):
     most: int = MOST_REPLIES
     issues: tuple[Issue, ...] = ()
     by_field: Mapping[str, str]
+    closed: bool
+    """This person wants replies about the harm closed until they open them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,7 @@ class SortedPage(Page):
     here: str
     """The address of the harm."""
     kept: Kept
+    closed: bool
     language: str
     may_define: bool
 
@@ -87,6 +90,7 @@ def result(ask: Ask) -> Answer:
         crumbs=page.crumbs,
         here=_harm(ask),
         kept=kept,
+        closed=page.closed,
         language=page.language,
         may_define=ask.person.may("define"),
     )
@@ -139,6 +143,7 @@ def _page(ask: Ask, opened: Opened, step: Step) -> SortPage:
         language=found.languages[0],
         by=ask.form.text("by"),
         by_field={},
+        closed=ask.reading.closed(ask.parts["slug"]),
     )
 
 
