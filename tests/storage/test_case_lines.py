@@ -83,3 +83,32 @@ def test_pages_follow_each_other_without_a_gap_in_every_order(workspace: Workspa
             assert found == whole
             back = stored.lines.page(LineQuery(), sort=sort, before=whole[7], most=5)
             assert [line.slug for line in back] == whole[2:7]
+
+
+def test_rows_are_asked_for_by_the_parts_of_their_scenario_in_one_study(workspace: Workspace) -> None:
+    apply_study(workspace, StudyFile(to_study(small_document(study="small")), "small.yaml"))
+    apply_study(workspace, StudyFile(to_study(small_document(study="other")), "other.yaml"))
+    with workspace.begin() as unit:
+        lines = unit.definitions("small").lines
+        for query, wanted in (
+            (LineQuery(context="desk"), ["desk-1", "desk-child-1"]),
+            (LineQuery(persona="adult", interaction_type="talk"), ["street-1"]),
+            (LineQuery(context="desk", persona="child", harm="refusal"), ["desk-child-1"]),
+            (LineQuery(context="nowhere"), []),
+        ):
+            assert [line.slug for line in lines.page(query, sort="name")] == wanted == lines.slugs(query)
+            assert sum(lines.count_by("status", query).values()) == len(wanted)
+        unit.definitions("small").retire("scenario", ["desk"])
+        assert lines.slugs(LineQuery(context="desk")) == ["desk-child-1"]
+
+
+def test_all_that_match_may_be_bound_to_the_newest_version_there_was(workspace: Workspace) -> None:
+    apply_study(workspace, StudyFile(to_study(small_document(study="small")), "small.yaml"))
+    with workspace.begin() as unit:
+        stored, before = unit.definitions("small"), unit.studies.newest_version()
+        changed = Case.model_validate({"script": ["Changed."], "scenario": "desk"})
+        stored.put("case", [("desk-1", changed), ("fresh", changed)], at=workspace.now(), **HOW)
+        assert stored.lines.slugs(LineQuery(), newest=before) == ["desk-child-1", "street-1"]
+        assert len(stored.lines.slugs(LineQuery(), newest=unit.studies.newest_version())) == 4
+        row = stored.lines.place("desk-1")
+        assert row is not None and row.digest == changed.content_digest()

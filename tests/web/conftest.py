@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra 'web' is not installed")
 
+from redloom.services.drafting import Drafting
 from redloom.services.starter import example
 from redloom.services.studies import apply
 from redloom.services.talking import Talks
@@ -23,6 +25,7 @@ from redloom.settings import Settings
 from redloom.web.app import House, create_app
 from web.browsing import ORIGIN, Visitor
 from web.chromium import CHROMIUM, FLAGS
+from web.running import execute
 
 
 @pytest.fixture
@@ -34,9 +37,17 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def empty(workspace: Workspace) -> Visitor:
+def drafting() -> Iterator[Drafting]:
+    made = Drafting()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def empty(workspace: Workspace, drafting: Drafting) -> Visitor:
     """Somebody at a workbench without a study."""
-    return Visitor(create_app(House(workspace=workspace, origins=frozenset({ORIGIN}))))
+    house = House(workspace=workspace, origins=frozenset({ORIGIN}), drafting=drafting)
+    return Visitor(create_app(house))
 
 
 @pytest.fixture
@@ -60,10 +71,9 @@ def red_teamer(workspace: Workspace, talks: Talks) -> Visitor:
     return Visitor(create_app(house))
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running workbench with the example study."""
-    folder = tmp_path_factory.mktemp("serving")
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """The address of a running workbench over an empty database in a folder."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "redloom", "--db", f"sqlite:///{folder / 'redloom.db'}", "serve"]
@@ -76,12 +86,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.05)
-        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
-        urllib.request.urlopen(sent, timeout=30).close()
         yield url
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of the running workbench."""
+    return tmp_path_factory.mktemp("serving") / "redloom.db"
+
+
+@pytest.fixture(scope="module")
+def server(served: Path) -> Iterator[str]:
+    """The address of a running workbench with the example study and a run of it."""
+    with serving(served.parent) as url:
+        sent = urllib.request.Request(url, data=b"", headers={"Origin": url})
+        urllib.request.urlopen(sent, timeout=30).close()
+        with open_workspace(Settings(database=f"sqlite:///{served}", who="lead")) as found:
+            execute(found, served.parent, arms=("full", "no_context"))
+        yield url
+
+
+@pytest.fixture
+def first_start(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """The address of a running workbench that has no study yet, and the folder of its database."""
+    with serving(tmp_path) as url:
+        yield url, tmp_path
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from redloom.services.finding import find_run
+from redloom.services.workspace import open_workspace
+from redloom.settings import Settings
 from web.chromium import NEEDED, faults, opened
 
 SCHOOL = "/studies/school-health"
 PAGES = (
-    "/",
+    "/?choose",
+    "/new",
     "/glossary",
     "/search?q=shaming",
     SCHOOL,
@@ -80,6 +84,15 @@ def overtaken(browser: Any, server: str) -> tuple[str, ...]:
     return path, f"{path}/settle"
 
 
+def of_a_run(page: Any) -> list[str]:
+    """The pages of the run that is there."""
+    page.goto(f"{SCHOOL}/runs")
+    run = page.locator("tbody th a").first.get_attribute("href")
+    page.goto(f"{run}/conversations")
+    talk = page.locator("[data-walk] > li > a").first.get_attribute("href")
+    return [run, f"{run}/report", f"{run}/conversations", f"{run}/conversations?said=harm&judge=x", talk]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
@@ -88,15 +101,50 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     page = opened(
         browser, server, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
-    for path in (*PAGES, *overtaken):
+    for path in (*PAGES, *overtaken, *of_a_run(page)):
         page.goto(path)
         assert faults(page) == [], path
 
 
+REACHABLE = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")];
+  const radios = new Set();
+  window.reach = all.filter((one) => {
+    if (one.disabled || one.type === "hidden" || one.tabIndex < 0 || !one.checkVisibility()) return false;
+    if (one.type !== "radio") return true;
+    const group = `${one.form?.action}|${one.name}`;
+    const chosen = all.some((other) => other.type === "radio" && other.name === one.name && other.form === one.form && other.checked);
+    if (chosen ? !one.checked : radios.has(group)) return false;
+    radios.add(group);
+    return true;
+  });
+  window.reached = new Set();
+  document.addEventListener("focusin", ({ target }) => {
+    const style = getComputedStyle(target);
+    if (target.matches(":focus-visible") && style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) window.reached.add(target);
+  });
+  return window.reach.length;
+}"""
+MISSED = (
+    "() => window.reach.filter((one) => !window.reached.has(one)).map((one) => one.outerHTML.slice(0, 160))"
+)
+
+
+def test_all_that_can_be_used_is_reached_by_tab_with_a_focus_one_can_see(browser: Any, server: str) -> None:
+    page = opened(browser, server, viewport={"width": 1024, "height": 900})
+    for path in PAGES:
+        page.goto(path)
+        many = page.evaluate(REACHABLE)
+        for _ in range(many + 8):  # a date is several stops
+            page.keyboard.press("Tab")
+        assert page.evaluate(MISSED) == [], path
+
+
 def test_no_page_says_anything_to_the_console(browser: Any, server: str) -> None:
     page = opened(browser, server)
-    for path in PAGES[:-1]:
-        page.goto(path)
+    for path in (*PAGES[:-1], *of_a_run(page)):
+        if not path.endswith("/report"):  # it has no icon, and browsers ask for one
+            page.goto(path)
     assert page.said == []
 
 
@@ -118,11 +166,63 @@ def test_keys_reach_search_the_list_of_keys_and_the_parts(browser: Any, server: 
     page.keyboard.press("g")
     page.keyboard.press("m")
     page.wait_for_url("**/map")
+    page.keyboard.press("w")
+    page.wait_for_url("**/glossary")
+    page.goto(f"{SCHOOL}/map")
     page.keyboard.press("/")
     page.keyboard.type("energy drink")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?*")
     assert "The third energy drink" in page.text_content("main")
+
+
+def test_conversations_are_walked_by_keyboard(browser: Any, server: str) -> None:
+    page = opened(browser, server)
+    *_, talk = of_a_run(page)
+    page.goto(f"{talk}#turn-1")
+    assert "script>alert(1)" in page.text_content("#turn-1")
+    first = page.url.partition("#")[0]
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: url.partition("#")[0] != first)
+    page.keyboard.press("k")
+    page.wait_for_url(first)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_on_a_phone_the_content_comes_first_and_a_menu_opens(
+    browser: Any, server: str, scripts: bool
+) -> None:
+    size = {"width": 390, "height": 844}
+    page = opened(browser, server, viewport=size, java_script_enabled=scripts, bypass_csp=True)
+    page.goto(f"{SCHOOL}/harms")
+    assert page.locator("h1").bounding_box()["y"] < 200
+    assert not page.get_by_role("link", name="Scenarios").is_visible()
+    page.get_by_role("link", name="Menu", exact=True).click()
+    assert page.get_by_role("link", name="Scenarios").is_visible()
+    assert not scripts or faults(page) == []
+    page.get_by_role("link", name="Close the menu").click()
+    assert not page.get_by_role("link", name="Scenarios").is_visible()
+    page.get_by_role("link", name="Menu", exact=True).click()
+    page.get_by_role("link", name="Scenarios").click()
+    page.wait_for_url("**/scenarios")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_page_of_a_run_follows_what_another_process_does(
+    browser: Any, server: str, served: Path, scripts: bool
+) -> None:
+    page = opened(browser, server, java_script_enabled=scripts)
+    run = of_a_run(page)[0]
+    with open_workspace(Settings(database=f"sqlite:///{served}", who="runner")) as workspace:
+        with workspace.begin() as unit:
+            number = find_run(unit, run.rpartition("/")[2]).id
+            unit.runs.set_state(number, "running", None, None)
+        page.goto(run)
+        assert "Running: 60 of 60 tries" in page.inner_text("main")
+        with workspace.begin() as unit:
+            unit.runs.set_state(number, "completed", None, workspace.now())
+        page.get_by_text("Completed: 60 of 60 tries").wait_for()
+        page.get_by_role("button", name="Cancel it for good").wait_for(state="detached")
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import urlencode
+
 import pytest
 
 from redloom.domain.case import Case
 from redloom.services.cases import list_cases, review
 from redloom.services.workspace import Workspace
-from web.browsing import Visitor
+from web.browsing import FormFound, PageFound, Visitor
 from web.test_people import come, link
 
 ROOT = "/studies/school-health"
@@ -27,6 +30,23 @@ def put(workspace: Workspace, *members: tuple[str, Case]) -> None:
         unit.definitions("school-health").put(
             "case", members, author="t", origin="test", why="", at=workspace.now()
         )
+
+
+def deciding(page: PageFound) -> FormFound:
+    """The form around the list."""
+    return next(form for form in page.forms if form.action == CASES and form.method == "post")
+
+
+def chosen(visitor: Visitor, *slugs: str, path: str = CASES) -> list[tuple[str, str]]:
+    """What the boxes of these send, as the list shows them now."""
+    boxes = [given.get("value") or "" for tag, given in visitor.get(path).tags if given.get("name") == "case"]
+    return [("case", value) for value in boxes if value.partition(" ")[0] in slugs]
+
+
+def send_form(visitor: Visitor, path: str, ending: str, **values: str) -> Any:
+    """A form of a page with these values; buttons are values too."""
+    fields = [(n, v) for n, v in visitor.get(path).form(ending).fields if n not in values]
+    return visitor.send(visitor.get(path).form(ending).action, [*fields, *values.items()])
 
 
 def test_the_list_counts_filters_and_finds(school: Visitor, workspace: Workspace) -> None:
@@ -74,14 +94,17 @@ def page_before(school: Visitor, sort: str) -> str:
 
 def test_those_chosen_and_all_that_match_are_decided_on(school: Visitor, workspace: Workspace) -> None:
     one, two, *_ = states(workspace)
-    sent = school.send(CASES, [("case", one), ("case", two), ("action", "accept"), ("why", "fine")])
-    assert sent.headers["location"] == f"{CASES}?said=accepted"
+    sent = school.send(CASES, [*chosen(school, one, two), ("action", "accept"), ("why", "fine")])
+    assert sent.headers["location"] == f"{CASES}?did=accepted&moved=2"
+    assert "2 accepted." in school.get(sent.headers["location"]).text
     found = states(workspace)
     assert (found[one], found[two]) == ("accepted", "accepted") and "draft" in found.values()
-    school.send(CASES, [("all", "yes"), ("status", "draft"), ("action", "submit")])
+    page = school.get(f"{CASES}?status=draft")
+    school.send(CASES, [*deciding(page).filled(), ("all", "yes"), ("action", "submit")])
     found = states(workspace)
     assert set(found.values()) == {"accepted", "in_review"} and found[one] == "accepted"
     assert school.send(CASES, [("case", one), ("action", "explode")]).status_code == 422
+    assert school.send(CASES, [("all", "yes"), ("action", "reject")]).status_code == 422
     assert "unmoved" in school.send(CASES, [("action", "reject")]).headers["location"]
 
 
@@ -92,8 +115,8 @@ def test_a_page_tells_what_is_known_and_takes_decisions_and_labels(
     page = school.get(f"{CASES}/{slug}")
     assert "Nobody has decided on it yet" in page.text and "Nobody has labelled" in page.text
     assert any(link.startswith(f"{ROOT}/scenarios/") for link in page.links)
-    school.send(f"{CASES}/{slug}/label", [("label", "fine"), ("why", "<b>clear</b>")])
-    school.send(f"{CASES}/{slug}/review", [("action", "reject"), ("why", "too short")])
+    send_form(school, f"{CASES}/{slug}", "/label", label="fine", why="<b>clear</b>")
+    send_form(school, f"{CASES}/{slug}", "/review", action="reject", why="too short")
     page = school.get(f"{CASES}/{slug}")
     assert "fine, says lead: <b>clear</b>" in page.text and "One person has labelled" in page.text
     assert "rejected, version 1: too short" in page.text
@@ -145,10 +168,10 @@ def test_the_queue_goes_from_one_to_the_next_until_none_waits(school: Visitor, w
     one, two = waiting[:2]
     assert one in school.get(f"{ROOT}/review").text
     assert f"Review: {two}" in school.get(f"{ROOT}/review?after={one}").text
-    sent = school.send(f"{CASES}/{one}/review", [("queue", "yes"), ("action", "accept")])
+    sent = send_form(school, f"{ROOT}/review?after=", "/review", action="accept")
     assert sent.headers["location"] == f"{ROOT}/review?said=accepted"
     assert f"Review: {two}" in school.get(f"{ROOT}/review").text
-    school.send(f"{CASES}/{two}/review", [("queue", "yes"), ("action", "reject")])
+    send_form(school, f"{ROOT}/review", "/review", action="reject")
     assert "No test conversation waits" in school.get(f"{ROOT}/review").text
 
 
@@ -167,6 +190,106 @@ def test_who_only_looks_may_not_decide_or_write(workspace: Workspace, school: Vi
             (f"{CASES}/new", [("slug", "y")]),
         ):
             assert guest.send(path, fields).status_code == 403, path
-        answer = guest.send(f"{CASES}/{slug}/label", [("label", "fine")])
-        assert (answer.status_code == 303) == may_label
+        if may_label:
+            assert send_form(guest, f"{CASES}/{slug}", "/label", label="fine").status_code == 303
+        else:
+            assert guest.send(f"{CASES}/{slug}/label", [("label", "fine")]).status_code == 403
     assert states(workspace) == before
+
+
+def test_the_parts_of_their_scenarios_narrow_the_list(school: Visitor, workspace: Workspace) -> None:
+    with workspace.begin() as unit:
+        stored = unit.definitions("school-health")
+        scenarios = {one.slug: one.definition.content() for one in stored.heads("scenario")}
+        held = {one.slug: one.definition.content().get("scenario") for one in stored.heads("case")}
+    some = next(iter(scenarios.values()))
+    for names in (("context",), ("persona",), ("interaction_type",), ("context", "persona", "harm")):
+        asked = {name: some[name] for name in names}
+        wanted = {
+            slug
+            for slug, scenario in held.items()
+            if scenario and asked.items() <= scenarios[scenario].items()
+        }
+        page = school.get(f"{CASES}?{urlencode(asked)}")
+        assert set(listed(page)) == wanted and wanted != set(held)
+        assert asked.items() <= dict(page.form("/cases").fields).items()
+        assert f"{len(names)} in force" in page.text
+    assert "No test conversation matches" in school.get(f"{CASES}?persona=nobody").text
+
+
+def listed(page: PageFound) -> list[str]:
+    links = [link for link in page.links if link.startswith(f"{CASES}/") and not link.endswith("/new")]
+    return [link.removeprefix(f"{CASES}/") for link in links]
+
+
+def test_one_is_back_where_one_was_after_a_decision_on_several(school: Visitor, workspace: Workspace) -> None:
+    put(
+        workspace, *((f"n-{n:03}", Case(script=(f"Hi {n}",), cluster="x", language="fi")) for n in range(120))
+    )
+    first_page = school.get(f"{CASES}?sort=name&language=fi&status=draft")
+    second = next(link for link in first_page.links if "after=" in link)
+    fields = [*deciding(school.get(second)).filled(), *chosen(school, "n-060", "n-070", path=second)]
+    sent = school.send(CASES, [*fields, ("action", "accept")])
+    where = sent.headers["location"]
+    for kept in ("sort=name", "language=fi", "status=draft", "after=n-049", "moved=2"):
+        assert kept in where
+    page = school.get(where)
+    assert "2 accepted." in page.text and listed(page)[0] == "n-050" and "n-060" not in listed(page)
+    assert "moved=" not in "".join(page.links)
+
+
+def test_a_page_whose_last_ones_have_moved_is_the_first_again(school: Visitor, workspace: Workspace) -> None:
+    put(workspace, *((f"n-{n:03}", Case(script=(f"Hi {n}",), cluster="x", language="fi")) for n in range(51)))
+    last = f"{CASES}?sort=name&language=fi&status=draft&after=n-049"
+    fields = [*deciding(school.get(last)).filled(), *chosen(school, "n-050", path=last)]
+    page = school.get(school.send(CASES, [*fields, ("action", "reject")]).headers["location"])
+    assert "1 rejected." in page.text and listed(page)[0] == "n-000"
+
+
+def test_what_changed_after_it_was_shown_is_not_decided_on(school: Visitor, workspace: Workspace) -> None:
+    put(workspace, *((name, Case(script=(f"{name} before",), cluster="x")) for name in ("one", "two")))
+    where = f"{CASES}?language=&sort=name"
+    fields = [*deciding(school.get(where)).filled(why="fine"), *chosen(school, "one", "two", path=where)]
+    put(workspace, ("two", Case(script=("two <i>after</i>",), cluster="x")))
+    answer = school.send(CASES, [*fields, ("action", "accept")])
+    page = PageFound(answer.text)
+    assert answer.status_code == 409 and "Nothing was decided" in page.text
+    assert f"{CASES}/two/history" in page.links and f"{CASES}/one/history" not in page.links
+    assert states(workspace)["one"] == states(workspace)["two"] == "draft"
+    again = deciding(page).fields
+    assert dict(again)["why"] == "fine" and [v.partition(" ")[0] for n, v in again if n == "case"] == ["one"]
+    assert school.send(CASES, [*again, ("action", "accept")]).status_code == 303
+    assert (states(workspace)["one"], states(workspace)["two"]) == ("accepted", "draft")
+
+
+def test_all_that_match_are_those_that_matched_when_they_were_shown(
+    school: Visitor, workspace: Workspace
+) -> None:
+    put(workspace, *((name, Case(script=("before",), cluster="x", language="fi")) for name in ("one", "two")))
+    fields = deciding(school.get(f"{CASES}?language=fi")).filled()
+    put(workspace, *((name, Case(script=("after",), cluster="x", language="fi")) for name in ("two", "new")))
+    sent = school.send(CASES, [*fields, ("all", "yes"), ("action", "accept")])
+    page = school.get(sent.headers["location"])
+    assert "1 accepted. 2 that came or changed after the list was shown were left as they were." in page.text
+    found = states(workspace)
+    assert (found["one"], found["two"], found["new"]) == ("accepted", "draft", "draft")
+
+
+@pytest.mark.parametrize(
+    ("ending", "values"), [("/review", {"action": "accept"}), ("/label", {"label": "fine"})]
+)
+def test_one_that_changed_after_it_was_read_is_read_again_first(
+    school: Visitor, workspace: Workspace, ending: str, values: dict[str, str]
+) -> None:
+    slug = first(workspace)
+    form = school.get(f"{CASES}/{slug}").form(ending)
+    put(workspace, (slug, Case(script=("Changed meanwhile.",), cluster="x")))
+    fields = [(n, v) for n, v in form.fields if n not in values]
+    answer = school.send(form.action, [*fields, *values.items()])
+    page = PageFound(answer.text)
+    assert answer.status_code == 409 and "Nothing was decided" in page.text
+    assert "version 2" in page.text and "Changed meanwhile." in page.text
+    assert "Nobody has decided on it yet" in page.text and "Nobody has labelled" in page.text
+    fields = [(n, v) for n, v in page.form(ending).fields if n not in values]
+    assert school.send(form.action, [*fields, *values.items()]).status_code == 303
+    assert school.send(form.action, list(values.items())).status_code == 409

@@ -127,3 +127,9 @@ def test_classes_that_were_marked_add_up(
     told = red_teamer.get(FINDINGS)
     assert "4 observations of 3 different things" in told.text
     assert [tag for tag, _ in told.tags if tag == "polyline"]
+
+
+def test_a_finding_is_found_by_its_words_and_by_no_others(red_teamer: Visitor, page: str) -> None:
+    for words in ("scolds", "it nurse", "SCOLD"):
+        assert page in red_teamer.get(f"/search?q={words}").links, words
+    assert page not in red_teamer.get("/search?q=scolds+nothing").links

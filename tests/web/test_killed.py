@@ -14,8 +14,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from redloom.domain.target import Limits
+from redloom.services.generating import list_wanted, show_requests
 from redloom.services.starter import example
 from redloom.services.studies import apply
+from redloom.services.targets import add_target, list_targets
 from redloom.services.workspace import open_workspace
 from redloom.settings import Settings
 from web.talking import SCHOOL, declare, scenario
@@ -80,3 +83,36 @@ def test_what_had_come_of_a_reply_outlives_its_server(tmp_path: Path) -> None:
         process.terminate()
         _, told = process.communicate(timeout=30)
     assert "Traceback" not in told
+
+
+@pytest.mark.slow
+def test_drafts_that_came_outlive_the_server_that_had_them_written(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'redloom.db'}"
+    with open_workspace(Settings(database=database, who="lead")) as workspace:
+        apply(workspace, example("school_health") / "study.yaml")
+        declare(workspace, tmp_path, "writer", otherwise="1. Hello.")
+        [target] = list_targets(workspace, "school-health").values()
+        slow = target.model_copy(update={"limits": Limits(concurrency=1, requests_per_minute=1)})
+        add_target(workspace, "school-health", "writer", slow)
+        keys = [one.key for one in list_wanted(workspace, "school-health")[:3]]
+        shown = show_requests(workspace, "school-health", "writer", keys)
+    fields = [("with", "writer"), ("max_tokens", "600"), ("confirmed", shown.digest)]
+    process, url = serve(database)
+    try:
+        where = post(url, f"{SCHOOL}/orders/generate", [*fields, *(("for", key) for key in keys)])
+        for _ in range(200):
+            if "1 of 3 answered" in get(url + where):
+                break
+            time.sleep(0.05)
+        assert 'id="stop"' in get(url + where)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process, url = serve(database)
+    try:
+        page = get(url + where)
+        assert "1 of 3 answered, 1 stored as drafts" in page and "The server ended before the rest" in page
+        assert 'id="stop"' not in page and "http-equiv" not in page
+    finally:
+        process.terminate()
+        process.communicate()

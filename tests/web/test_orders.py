@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
@@ -47,6 +48,15 @@ def test_the_plan_is_drawn_into_the_map_and_leads_to_its_orders(school: Visitor)
     assert found and "planned" in page.text
     assert "Only with" in school.get(found[0]).text
     school.get(f"{SCHOOL}/map?plan=9", 422)
+
+
+def test_a_cell_of_the_map_leads_to_the_test_conversations_it_counts(school: Visitor) -> None:
+    page = school.get(f"{SCHOOL}/map?rows=context&columns=harm")
+    found = [one for one in page.links if f"{SCHOOL}/cases?" in one]
+    assert found
+    assert all("context=" in path and "harm=" in path for path in found)
+    counts = [int(one) for one in re.findall(r"(\d+) test conversation", page.text)]
+    assert [int(re.findall(r"all (\d+)", school.get(path).text)[0]) for path in found] == counts
 
 
 def test_an_order_shows_its_instruction_and_is_taken_by_one(school: Visitor, workspace: Workspace) -> None:

@@ -40,6 +40,7 @@ def test_a_release_is_cut_read_and_listed(school: Visitor) -> None:
     assert "it never changes from now on" in page.text and "Provisional" in page.text
     assert "CC-BY-4.0" in page.text and "4 May 2031" in page.text and "redloom-canary-" in page.text
     assert "first <b>one</b>" in page.text and "<b>one</b>" not in page.source
+    assert f"{RELEASES}/1.0" in school.get("/search?q=release+1.0").links
     assert f"{SCHOOL}/harms/shaming" in page.links and "No release was cut before it." in page.text
     assert f"{RELEASES}/1.0" in school.get(RELEASES).links
 

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from redloom.cli.output import AsJson, plural, print_json, print_table, visible, workspace
+from redloom.cli.output import (
+    AsJson,
+    Bar,
+    interruptible,
+    plural,
+    print_json,
+    print_table,
+    visible,
+    workspace,
+)
 
 if TYPE_CHECKING:
     from redloom.services.generating import Draft, Shown
@@ -25,7 +34,7 @@ def generate(
         typer.Option("--for", help="A scenario without a case, or a work order; several times for several."),
     ] = None,
     drafts: Annotated[
-        int, typer.Option("--drafts", min=1, max=20, help="How many, where none is named with --for.")
+        int, typer.Option("--drafts", min=1, max=200, help="How many, where none is named with --for.")
     ] = 3,
     strength: Annotated[
         int, typer.Option("--strength", min=1, max=3, help="Of the plan that the work orders come from.")
@@ -40,7 +49,7 @@ def generate(
     Example: redloom generate school-health --with local:smollm2 --drafts 2
     """
     from redloom.services.blocking import wait_for
-    from redloom.services.generating import generate as ask
+    from redloom.services.drafting import begin, write
     from redloom.services.generating import list_wanted, show_requests
 
     with workspace() as found:
@@ -62,7 +71,19 @@ def generate(
             typer.confirm(
                 f"Send {plural(len(shown.wanted), 'request')} to {visible(shown.system)}?", abort=True
             )
-        done = wait_for(ask(found, study, shown, base_url=base_url or None))
+        bar, came = Bar("drafts", len(shown.wanted)), 0
+
+        def show(_: Draft) -> None:
+            nonlocal came
+            came += 1
+            bar.update(came, len(shown.wanted))
+
+        try:
+            with interruptible("every draft that came is stored"):
+                batch = begin(found, study, shown)
+                done = wait_for(write(found, study, batch, shown, base_url=base_url or None, on_draft=show))
+        finally:
+            bar.close()
     if as_json:
         print_json({"sent": True, "drafts": done})
     else:

@@ -188,6 +188,9 @@ def _fill(turn: str, frame: Frame | None, case: Case, language: str | None) -> s
     return re.sub(r"[ \t]{2,}", " ", filled).strip() if filled != turn else turn
 
 
+_TITLED = (Scenario, Context, Persona, InteractionType, Harm)
+
+
 class Frames:
     """The frames and stimulus digests of many cases over the same definitions."""
 
@@ -195,10 +198,27 @@ class Frames:
         """``definitions`` by (kind, slug)."""
         self._definitions = definitions
         self._digests: dict[tuple[str, str], str] = {}
+        self._titles: dict[str, Mapping[str, str]] = {}
 
     def slugs(self, kind: str) -> list[str]:
         """The slugs of a kind."""
         return [slug for found, slug in self._definitions if found == kind]
+
+    def titles(self, kind: str) -> Mapping[str, str]:
+        """Slug -> title of the definitions of a kind that has titles."""
+        if kind not in self._titles:
+            self._titles[kind] = {
+                slug: found.title
+                for (kind_of, slug), found in self._definitions.items()
+                if kind_of == kind and isinstance(found, _TITLED)
+            }
+        return self._titles[kind]
+
+    def scenarios_about(self, harm: str) -> list[str]:
+        """The slugs of the scenarios that are about a harm."""
+        return [
+            slug for (_, slug), d in self._definitions.items() if isinstance(d, Scenario) and d.harm == harm
+        ]
 
     def frame(self, case: Case) -> Frame:
         """The case with the parts of its scenario."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 
 from redloom.report import figures, sentences, words
-from redloom.report.data import Report, ShownCase
+from redloom.report.data import Panel, Report, ShownCase
 
 
-def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
-    """The page in pieces; ``cases`` is consumed as the page is made."""
+def render_html(report: Report, cases: Iterable[ShownCase], *, conversations: str = "") -> Iterator[str]:
+    """The page in pieces; ``cases`` is consumed as the page is made.
+
+    ``conversations`` is the address of their list, where the page has one beside it instead of holding them.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_read),
         autoescape=True,
@@ -47,11 +52,23 @@ def render_html(report: Report, cases: Iterable[ShownCase]) -> Iterator[str]:
         "left_out_line": sentences.left_out_line,
         "bound_line": sentences.bound_line,
         "severity_line": sentences.severity_line,
+        "leads_to": partial(_leads_to, conversations, report),
+        "conversations": conversations,
     }
     environment.globals.update(names)  # pyright: ignore[reportCallIssue, reportArgumentType]
     template = environment.get_template("report.html.j2")
     style = _read("report.css")
     return template.generate(report=report, cases=cases, style=style)
+
+
+def _leads_to(conversations: str, report: Report, panel: Panel, harm: str = "") -> str:
+    """The list of the conversations that a judge counted, of one harm by its title or of all; empty without a list."""
+    if not conversations:
+        return ""
+    said = {"harm": "harm", "refusal": "refused"}[panel.measure]
+    asked = {"arm": report.arms[0].arm, "judge": panel.rater, "said": said}
+    slugs = [one["slug"] for one in report.harms if one["title"] == harm]
+    return f"{conversations}?{urlencode({**asked, **({'harm': slugs[0]} if slugs else {})})}"
 
 
 class _Room:

@@ -10,20 +10,23 @@ from typing import Any
 
 from redloom.datasets.duplicates import grams, similarity
 from redloom.domain.case import Case
+from redloom.domain.study import Study
+from redloom.domain.value import in_language
 from redloom.errors import UnknownNameError
 from redloom.ids import time_of
 from redloom.services.cases import CaseView, view_case
 from redloom.services.defining import Version, versions_of
+from redloom.services.ordering import free_case
 from redloom.services.remembering import remembered, study_of
 from redloom.services.workspace import Workspace
-from redloom.storage.case_lines import Line, LineQuery, Sort
+from redloom.storage.case_lines import PARTS, Line, LineQuery, Sort
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.unit_of_work import UnitOfWork
 
 PAGE = 50
 ALIKE = 0.5
 """From here on two test conversations are near duplicates."""
-CHOICES = ("harm", "language", "origin")
+CHOICES = ("context", "persona", "interaction_type", "harm", "language", "origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +36,11 @@ class CaseTable:
     lines: tuple[Line, ...]
     counts: Mapping[str, int]
     """Review state -> how many match the rest of the query."""
-    choices: Mapping[str, tuple[str, ...]]
-    """Filter -> its values."""
+    choices: Mapping[str, tuple[tuple[str, str], ...]]
+    """Filter -> its values, each with what people call it."""
     matching: int
+    newest: int
+    """The number of the newest version there was, to which a decision on all that match is bound."""
     before: str
     """The case that the page before this one ends before; empty on the first."""
     after: str
@@ -96,8 +101,12 @@ def list_page(
         counts = remembered(
             workspace, unit, study, ("counts", open_query), lambda: lines.count_by("status", open_query)
         )
-        choices = remembered(workspace, unit, study, "choices", lambda: _choices(unit, study))
+        choices = remembered(workspace, unit, study, "choices", lambda: _choices(workspace, unit, study))
+        newest = unit.studies.newest_version()
         found = lines.page(query, sort=sort, after=after, before=before, most=PAGE + 1)
+        if not found and (after or before):  # all that stood there have moved
+            after = before = ""
+            found = lines.page(query, sort=sort, most=PAGE + 1)
     more = len(found) > PAGE
     shown = found[-PAGE:] if before else found[:PAGE]
     return CaseTable(
@@ -105,6 +114,7 @@ def list_page(
         counts=counts,
         choices=choices,
         matching=counts.get(query.status, 0) if query.status else sum(counts.values()),
+        newest=newest,
         before=shown[0].slug if shown and (more if before else after) else "",
         after=shown[-1].slug if shown and (before or more) else "",
     )
@@ -139,9 +149,7 @@ def next_waiting(workspace: Workspace, study: str, *, after: str = "") -> WholeC
 def free_slug(workspace: Workspace, study: str, scenario: str) -> str:
     """A short name that no test conversation of the study has or had."""
     with workspace.begin() as unit:
-        taken = unit.definitions(study).ever("case", f"{scenario or 'case'}-")
-    numbers = (f"{scenario or 'case'}-{n}" for n in range(1, len(taken) + 2))
-    return next(slug for slug in numbers if slug not in taken)
+        return free_case(unit, study, scenario or "case")
 
 
 def _whole(workspace: Workspace, unit: UnitOfWork, study: str, line: Line) -> WholeCase:
@@ -196,6 +204,19 @@ def _said(body: Mapping[str, Any]) -> str:
     return "\n".join(chain(filter(None, [body.get("opening")]), body.get("script") or ()))
 
 
-def _choices(unit: UnitOfWork, study: str) -> dict[str, tuple[str, ...]]:
-    lines = unit.definitions(study).lines
-    return {name: tuple(sorted(lines.count_by(name))) for name in CHOICES}
+def _choices(workspace: Workspace, unit: UnitOfWork, study: str) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Of contexts, users and ways of talking those that some scenario has."""
+    now, lines = study_of(workspace, unit, study), unit.definitions(study).lines
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for name in CHOICES:
+        of_scenario = name in PARTS
+        values = (
+            {one.parts()[name] for one in now.scenarios.values()} if of_scenario else lines.count_by(name)
+        )
+        titles: Mapping[str, Any] = now.collection(name) if of_scenario or name == "harm" else {}
+        found[name] = tuple(sorted((value, _title(now, titles.get(value), value)) for value in values))
+    return found
+
+
+def _title(now: Study, definition: Any, slug: str) -> str:
+    return in_language(getattr(definition, "title", None), now.head.languages[0]) or slug

@@ -213,14 +213,63 @@ def review(
         return _move(workspace, unit, study, action, _chosen(states, cases), states, why)
 
 
-def review_matching(workspace: Workspace, study: str, action: str, query: LineQuery, *, why: str = "") -> int:
-    """Move every case that matches to a review state; gives how many moved."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What came of a decision on what somebody had before their eyes."""
+
+    moved: int = 0
+    changed: tuple[str, ...] = ()
+    """Cases with a newer version than the one that was seen; where there are any, nothing was decided."""
+    left: int = 0
+    """Cases that match too, but came or changed after what was seen; they were left as they are."""
+
+
+def review_seen(
+    workspace: Workspace, study: str, action: str, seen: Mapping[str, str], *, why: str = ""
+) -> Decided:
+    """Move cases to a review state, given with the digests that were seen: all of them, or none where one has changed."""
     if action not in ACTIONS:
         raise InputError(unknown("action", action, ACTIONS))
     with workspace.begin() as unit:
         stored = unit.definitions(study)
-        chosen = stored.lines.slugs(query)
-        return _move(workspace, unit, study, action, chosen, statuses(stored), why)
+        states = cast(dict[str, CaseStatus], stored.lines.statuses(list(seen)))
+        if len(states) < len(seen):
+            states = statuses(stored)
+        chosen = _chosen(states, seen)
+        changed = _changed(stored, seen)
+        if changed:
+            return Decided(changed=changed)
+        return Decided(moved=_move(workspace, unit, study, action, chosen, states, why))
+
+
+def review_matching(
+    workspace: Workspace,
+    study: str,
+    action: str,
+    query: LineQuery,
+    *,
+    newest: int | None = None,
+    why: str = "",
+) -> Decided:
+    """Move every case that matches to a review state.
+
+    With ``newest``, the number of the newest version there was when somebody looked, only those that have no version
+    after it.
+    """
+    if action not in ACTIONS:
+        raise InputError(unknown("action", action, ACTIONS))
+    with workspace.begin() as unit:
+        stored = unit.definitions(study)
+        every = stored.lines.slugs(query)
+        chosen = every if newest is None else stored.lines.slugs(query, newest=newest)
+        moved = _move(workspace, unit, study, action, chosen, statuses(stored), why)
+        return Decided(moved=moved, left=len(every) - len(chosen))
+
+
+def _changed(stored: Definitions, seen: Mapping[str, str]) -> tuple[str, ...]:
+    """Those whose newest version is not the one that was seen."""
+    newest = stored.newest("case", seen)
+    return tuple(slug for slug, digest in seen.items() if newest[slug][1] != digest)
 
 
 def _move(
@@ -249,15 +298,20 @@ VALIDITY = ("violates", "borderline", "fine", "off_scenario")
 """Does this case test what it says? The first three labels after Chouldechova et al. 2601.18076."""
 
 
-def label_validity(workspace: Workspace, study: str, case: str, label: str, *, why: str = "") -> None:
-    """Record what somebody thinks the case tests: a content-validity label."""
+def label_validity(
+    workspace: Workspace, study: str, case: str, label: str, *, seen: str | None = None, why: str = ""
+) -> Decided:
+    """Record what somebody thinks the case tests: a content-validity label; with ``seen`` only of that version."""
     if label not in VALIDITY:
         raise InputError(unknown("content-validity label", label, VALIDITY))
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         if stored.lines.place(case) is None:
             raise InputError(unknown("case", case, stored.slugs("case")))
-        _add_facts(workspace, stored, [case], kind="validity", body={"label": label}, why=why)
+        changed = () if seen is None else _changed(stored, {case: seen})
+        if not changed:
+            _add_facts(workspace, stored, [case], kind="validity", body={"label": label}, why=why)
+        return Decided(changed=changed)
 
 
 def _add_facts(

@@ -109,6 +109,27 @@ def title_of(slug: str, definition: Definition, language: str | None) -> str:
     return in_language(getattr(definition, "title", None), language) or slug
 
 
+def begin_study(workspace: Workspace, slug: str, content: Mapping[str, Any]) -> None:
+    """Begin a study of that name with nothing in it but what it says of itself; raises InputError with every problem."""
+    issues: list[Issue] = []
+    if not is_slug(slug):
+        issues.append(_no_slug(slug))
+    try:
+        head = read_value(StudyHead, content)
+    except InputError as error:
+        raise InputError([*issues, *error.issues]) from error
+    with workspace.begin() as unit:
+        if slug in unit.studies.slugs():
+            issues.append(Issue(f"there is a study {slug!r} already; choose another short name", path="slug"))
+        if issues:
+            raise InputError(issues)
+        unit.studies.add(slug, workspace.now())
+        unit.definitions(slug).put(
+            "study", [(slug, head)], author=workspace.who, origin=ORIGIN, why="", at=workspace.now()
+        )
+        record(workspace, unit, slug, "began the study", "")
+
+
 def list_definitions(workspace: Workspace, study: str, kind: str) -> list[Entry]:
     """The definitions of a kind, in the order they came."""
     with workspace.begin() as unit:
@@ -190,8 +211,7 @@ def save_definition(
 def check_slug(slug: str) -> None:
     """Raise InputError where this is no short name."""
     if not is_slug(slug):
-        told = f"{slug!r} is no short name: letters, digits, '-', '_' and '.'; at most 120 characters"
-        raise InputError(Issue(told, path="slug"))
+        raise InputError(_no_slug(slug))
 
 
 def model_of(kind: str) -> type[Definition]:
@@ -318,6 +338,11 @@ def check_in_study(study: Study, kind: str, slug: str, definition: Definition) -
         issues += crosswalk_issues(definition.content(), before.content() if before else {})
     if issues:
         raise InputError(issues)
+
+
+def _no_slug(slug: str) -> Issue:
+    told = f"{slug!r} is no short name: letters, digits, '-', '_' and '.'; at most 120 characters"
+    return Issue(told, path="slug")
 
 
 def _differences(before: Definition, after: Definition) -> Iterable[Changed]:

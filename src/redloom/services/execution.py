@@ -88,6 +88,11 @@ class Executed:
     interrupted: bool = False
     """By a person at the keyboard; a termination by the system is a stop like others."""
 
+    @property
+    def done(self) -> int:
+        """Attempts in a final state."""
+        return sum(n for state, n in self.states.items() if state in FINAL_STATES)
+
 
 def render_for(frame: Frame, spec: RunSpec, arm: str) -> Rendering:
     """What the target of a run gets of a case in an arm."""

@@ -1,8 +1,8 @@
-"""Drafts of test conversations that a model writes; never accepted by themselves."""
+"""What a model is asked to write drafts of test conversations for; never accepted by themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from redloom.design.generation import (
@@ -10,23 +10,21 @@ from redloom.design.generation import (
     SYSTEM,
     generator_digest,
     prompt,
-    read_turns,
 )
 from redloom.design.orders import scenario_slug, work_order
 from redloom.domain.case import Case, CaseProvenance
-from redloom.domain.interaction import Message
 from redloom.domain.study import Study
 from redloom.domain.target import Target
 from redloom.domain.value import in_language
-from redloom.errors import InputError, Issue, RejectedError, TargetError, unknown
+from redloom.errors import InputError, Issue, unknown
 from redloom.ids import digest
 from redloom.services.loading import load_study
-from redloom.services.ordering import check_new, free_case, missing_rows
-from redloom.services.targets import connected, resolve_target
+from redloom.services.ordering import drafts_by_order, missing_rows
+from redloom.services.targets import resolve_target
 from redloom.services.workspace import Workspace
-from redloom.targets.base import Client, Request
 
-MOST_DRAFTS = 20
+MOST_DRAFTS = 200
+"""At once; all of them are shown before they are sent."""
 MOST_TOKENS = 4000
 
 
@@ -74,8 +72,8 @@ def list_wanted(workspace: Workspace, study: str, *, strength: int = 2) -> list[
     """Scenarios without a test conversation, then the work orders of what nothing covers yet."""
     with workspace.begin() as unit:
         now = load_study(unit, study, cases=False)
-        counts = unit.definitions(study).count_by("case", "scenario")
-        waiting = unit.definitions(study).count_by("case", "cluster")
+        counts = unit.definitions(study).lines.count_by("scenario")
+        waiting = drafts_by_order(unit.definitions(study))
     bare = [_of_scenario(now, slug) for slug in now.scenarios if slug not in counts]
     try:
         rows: Sequence[Mapping[str, str]] = missing_rows(workspace, now, strength)
@@ -95,7 +93,7 @@ def show_requests(
     strength: int = 2,
     base_url: str | None = None,
 ) -> Shown:
-    """What :func:`generate` would send; nothing is sent. Raises InputError with every problem."""
+    """What would be sent; nothing is. Raises InputError with every problem."""
     chosen, issues = list(dict.fromkeys(keys)), list[Issue]()
     known = {one.key: one for one in list_wanted(workspace, study, strength=strength)}
     kind = "scenario without a test conversation, or work order,"
@@ -108,7 +106,7 @@ def show_requests(
         issues.append(Issue(f"{max_tokens} tokens; expected 1 to {MOST_TOKENS}", path="max_tokens"))
     found: Target | None = None
     try:
-        found = _target(workspace, study, target, base_url)
+        found = target_of(workspace, study, target, base_url)
     except InputError as error:
         issues += [Issue(one.message, path="with") for one in error.issues]
     if issues or found is None:
@@ -126,56 +124,8 @@ def show_requests(
     )
 
 
-async def generate(
-    workspace: Workspace,
-    study: str,
-    shown: Shown,
-    *,
-    base_url: str | None = None,
-    on_draft: Callable[[Draft], None] | None = None,
-) -> list[Draft]:
-    """Send what was shown, store every usable answer as a draft at once, and tell what became of each.
-
-    Ends early where the target turns requests away for good.
-    """
-    target = _target(workspace, study, shown.target, base_url)
-    drafts: list[Draft] = []
-    async with connected(workspace, target) as client:
-        for one in shown.wanted:
-            ended = False
-            try:
-                draft = await _draft(workspace, study, client, target, one, shown)
-            except TargetError as error:
-                draft = Draft(key=one.key, case="", turns=(), problem=str(error))
-                ended = isinstance(error, RejectedError)
-            drafts.append(draft)
-            if on_draft is not None:
-                on_draft(draft)
-            if ended:
-                break
-    return drafts
-
-
-async def _draft(
-    workspace: Workspace, study: str, client: Client, target: Target, one: Wanted, shown: Shown
-) -> Draft:
-    request = Request(
-        messages=(Message("user", one.prompt),), system=shown.instruction, max_tokens=shown.max_tokens
-    )
-    reply = await client.reply(request)
-    read = read_turns(reply.text, finish_reason=reply.finish_reason)
-    if read.problem:
-        return Draft(key=one.key, case="", turns=(), problem=read.problem)
-    case = _case(one, target, workspace.who, read.turns, len(reply.text))
-    try:
-        slug = _store(workspace, study, one, case)
-    except InputError as error:
-        return Draft(key=one.key, case="", turns=read.turns, problem=str(error))
-    return Draft(key=one.key, case=slug, turns=read.turns, problem="")
-
-
-def _case(one: Wanted, target: Target, who: str, turns: tuple[str, ...], length: int) -> Case:
-    """For a scenario; for a work order a case that waits for its scenario and keeps the order's parts."""
+def draft_case(one: Wanted, target: Target, who: str, turns: tuple[str, ...], length: int) -> Case:
+    """The draft that these turns are: for a scenario; for a work order a case that waits for its scenario and keeps the order's parts."""
     provenance = CaseProvenance(
         author=who,
         origin="generated",
@@ -196,20 +146,8 @@ def _case(one: Wanted, target: Target, who: str, turns: tuple[str, ...], length:
     )
 
 
-def _store(workspace: Workspace, study: str, one: Wanted, case: Case) -> str:
-    with workspace.begin() as unit:
-        slug = free_case(unit, study, one.key)
-        check_new(load_study(unit, study, cases=False), cases={slug: case})
-        unit.definitions(study).put(
-            "case", [(slug, case)], author=workspace.who, origin="model", why="", at=workspace.now()
-        )
-        what = f"had {case.provenance.source} write the draft {slug}"
-        study_id = unit.study_id(study)
-        unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why="")
-        return slug
-
-
-def _target(workspace: Workspace, study: str, name: str, base_url: str | None) -> Target:
+def target_of(workspace: Workspace, study: str, name: str, base_url: str | None) -> Target:
+    """The target as it is asked now; raises InputError where there is none of that name."""
     with workspace.begin() as unit:
         return resolve_target(unit, study, name, base_url=base_url)
 

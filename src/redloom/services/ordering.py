@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import cast
 
 from redloom.design.covering import covering_array
 from redloom.design.orders import WorkOrder, scenario_slug, work_order
@@ -18,6 +19,9 @@ from redloom.errors import InputError, Issue, unknown
 from redloom.ids import MAX_SLUG, digest
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
+from redloom.storage.mapping import StoredVersion
+from redloom.storage.repositories.definitions import Definitions
+from redloom.storage.repositories.orders import Taken
 from redloom.storage.unit_of_work import UnitOfWork
 
 STRENGTHS = (1, 2, 3)
@@ -35,6 +39,8 @@ class Order:
     taken_by: str
     """Empty where it is free."""
     taken_at: datetime.datetime | None
+    drafts: tuple[str, ...] = ()
+    """Test conversations that a model wrote for it, which become its scenario's once that is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,9 @@ class Written:
 
     scenario: str
     case: str
+    """The one that was written; without one the first draft that the scenario was given."""
+    attached: tuple[str, ...] = ()
+    """Drafts written for the order before, which are the scenario's now."""
 
 
 def list_orders(
@@ -51,15 +60,10 @@ def list_orders(
     """The orders of what nothing covers yet, only those with the parts of ``having``; raises InputError."""
     with workspace.begin() as unit:
         now = load_study(unit, study, cases=False)
-        taken = unit.orders(study).all()
+        taken, drafts = unit.orders(study).all(), drafts_by_order(unit.definitions(study))
     wanted = (having or {}).items()
-    found: list[Order] = []
-    for row in missing_rows(workspace, now, strength):
-        if wanted <= row.items():
-            written = work_order(now, row)
-            by = taken.get(written.scenario)
-            found.append(_order(now, written, by.who if by else "", by.at if by else None))
-    return found
+    rows = (row for row in missing_rows(workspace, now, strength) if wanted <= row.items())
+    return [_order(now, work_order(now, row), taken, drafts) for row in rows]
 
 
 def open_order(workspace: Workspace, study: str, parts: Mapping[str, str]) -> Order:
@@ -68,8 +72,15 @@ def open_order(workspace: Workspace, study: str, parts: Mapping[str, str]) -> Or
         now = load_study(unit, study, cases=False)
         _check_parts(now, parts)
         written = work_order(now, {name: parts[name] for name in DIMENSIONS})
-        by = unit.orders(study).all().get(written.scenario)
-        return _order(now, written, by.who if by else "", by.at if by else None)
+        return _order(now, written, unit.orders(study).all(), drafts_by_order(unit.definitions(study)))
+
+
+def drafts_by_order(stored: Definitions) -> dict[str, list[StoredVersion]]:
+    """Key of an order -> the cases that a model wrote for it, and that nobody rejected, while its scenario is not there."""
+    found: dict[str, list[StoredVersion]] = {}
+    for version in stored.without_scenario("generated", ("draft", "in_review", "accepted")):
+        found.setdefault(version.definition.content().get("cluster") or "", []).append(version)
+    return found
 
 
 def count_planned(
@@ -155,12 +166,18 @@ def write_order(
     scenario: Mapping[str, object],
     case: Mapping[str, object],
 ) -> Written:
-    """Store the scenario of an order and a draft of its test conversation, both or neither; tells every problem."""
+    """Store the scenario of an order and a draft of its test conversation, both or neither; tells every problem.
+
+    What a model wrote for the order before becomes the scenario's, as new drafts; with such drafts ``case`` may say
+    nothing, and none is stored besides them.
+    """
     with workspace.begin() as unit:
         now = load_study(unit, study, cases=False)
         _check_parts(now, parts)
         key = scenario_slug(parts)
-        found, issues = _read(key, {**parts, **scenario}, case, workspace.who)
+        waiting = drafts_by_order(unit.definitions(study)).get(key, [])
+        wanted = None if waiting and not any(case.values()) else case
+        found, issues = _read(key, {**parts, **scenario}, wanted, workspace.who)
         taken = unit.orders(study).all().get(key)
         if taken is not None and taken.who != workspace.who:
             issues.append(Issue(f"{taken.who} took this order; ask them to give it back"))
@@ -168,20 +185,29 @@ def write_order(
             issues.append(Issue(f"there is a scenario {key!r} already; write a test conversation for it"))
         if found is None or issues:
             raise InputError(issues)
+        own, new = found
         slug = free_case(unit, study, key)
-        check_new(now, scenarios={key: found[0]}, cases={slug: found[1]})
-        _put(workspace, unit, study, {("scenario", key): found[0], ("case", slug): found[1]})
+        cases = {slug: new} if new is not None else {}
+        cases |= {one.slug: _placed(cast(Case, one.definition), key) for one in waiting}
+        check_new(now, scenarios={key: own}, cases=cases)
+        _put(workspace, unit, study, "scenario", {key: own})
+        _put(workspace, unit, study, "case", cases)
         unit.orders(study).give_back(key)
-        return Written(key, slug)
+        return Written(key, next(iter(cases)), tuple(one.slug for one in waiting))
+
+
+def _placed(case: Case, scenario: str) -> Case:
+    """A draft as a test conversation of the scenario it waited for, which says from now on what the draft had to."""
+    tags = {name: value for name, value in case.tags.items() if name not in DIMENSIONS}
+    nothing = {"cluster": None, "harm": None, "language": None}
+    return case.model_copy(update={**nothing, "scenario": scenario, "tags": tags})
 
 
 def free_case(unit: UnitOfWork, study: str, scenario: str) -> str:
-    """A short name for another case of a scenario, such as ``SCENARIO-2``."""
-    known = {slug for slug, _ in unit.definitions(study).ids("case").items()}
-    number = 1
-    while (slug := f"{scenario[: MAX_SLUG - 6]}-{number}") in known:
-        number += 1
-    return slug
+    """A short name for another case of a scenario, such as ``SCENARIO-2``, that none of the study has or had."""
+    base = scenario[: MAX_SLUG - 6]
+    taken = unit.definitions(study).ever("case", f"{base}-")
+    return next(slug for n in range(1, len(taken) + 2) if (slug := f"{base}-{n}") not in taken)
 
 
 def _check_parts(now: Study, parts: Mapping[str, str]) -> None:
@@ -197,21 +223,21 @@ def _check_parts(now: Study, parts: Mapping[str, str]) -> None:
 
 
 def _read(
-    key: str, scenario: Mapping[str, object], case: Mapping[str, object], who: str
-) -> tuple[tuple[Scenario, Case] | None, list[Issue]]:
+    key: str, scenario: Mapping[str, object], case: Mapping[str, object] | None, who: str
+) -> tuple[tuple[Scenario, Case | None] | None, list[Issue]]:
     issues: list[Issue] = []
-    read: list[Definition] = []
-    about = {"scenario": key, "provenance": {"author": who}}
-    for model, content in ((Scenario, scenario), (Case, {**case, **about})):
-        try:
-            read.append(read_value(model, content))
-        except InputError as error:
-            issues += error.issues
-    if issues:
-        return None, issues
-    first, second = read
-    assert isinstance(first, Scenario) and isinstance(second, Case)
-    return (first, second), issues
+    first: Scenario | None = None
+    second: Case | None = None
+    try:
+        first = read_value(Scenario, scenario)
+    except InputError as error:
+        issues += error.issues
+    try:
+        about = {"scenario": key, "provenance": {"author": who}}
+        second = None if case is None else read_value(Case, {**case, **about})
+    except InputError as error:
+        issues += error.issues
+    return (None if first is None or issues else (first, second)), issues
 
 
 def check_new(
@@ -228,19 +254,24 @@ def check_new(
 
 
 def _put(
-    workspace: Workspace, unit: UnitOfWork, study: str, made: Mapping[tuple[str, str], Definition]
+    workspace: Workspace, unit: UnitOfWork, study: str, kind: str, made: Mapping[str, Definition]
 ) -> None:
-    for (kind, slug), definition in made.items():
-        unit.definitions(study).put(
-            kind, [(slug, definition)], author=workspace.who, origin="web", why="", at=workspace.now()
+    stored, study_id = unit.definitions(study), unit.study_id(study)
+    put = stored.put(kind, made.items(), author=workspace.who, origin="web", why="", at=workspace.now())
+    for slug, number in put:
+        what = (
+            f"added {kind} {slug}" if number == 1 else f"gave {kind} {slug} the scenario it was written for"
         )
-        what = f"added {kind} {slug}"
-        unit.studies.record(
-            unit.study_id(study), id=workspace.ids.new(), who=workspace.who, what=what, why=""
-        )
+        unit.studies.record(study_id, id=workspace.ids.new(), who=workspace.who, what=what, why="")
 
 
-def _order(now: Study, written: WorkOrder, who: str, at: datetime.datetime | None) -> Order:
+def _order(
+    now: Study,
+    written: WorkOrder,
+    taken: Mapping[str, Taken],
+    drafts: Mapping[str, Sequence[StoredVersion]],
+) -> Order:
+    by = taken.get(written.scenario)
     language = now.head.languages[0]
     titles = {
         name: value
@@ -253,6 +284,7 @@ def _order(now: Study, written: WorkOrder, who: str, at: datetime.datetime | Non
         parts=written.parts,
         titles=titles,
         instruction=written.instruction,
-        taken_by=who,
-        taken_at=at,
+        taken_by=by.who if by else "",
+        taken_at=by.at if by else None,
+        drafts=tuple(one.slug for one in drafts.get(written.scenario, ())),
     )

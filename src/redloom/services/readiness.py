@@ -162,7 +162,7 @@ def _created(study: Study, statuses: Mapping[str, int], releases: list[str]) -> 
             "create",
             left == 0,
             f"{left} of them not reviewed" if left else f"All reviewed, {accepted} accepted",
-            "cases",
+            "review" if left else "cases",
         )
     yield Check(
         "create",

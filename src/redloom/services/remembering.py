@@ -1,24 +1,60 @@
-"""What was worked out of a study, kept in memory until the study changes."""
+"""What was worked out of a study or a run, kept in memory until it changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from typing import TypeVar, cast
 
+from redloom.domain.rendering import Frames
 from redloom.domain.study import Study
 from redloom.services.loading import load_study
 from redloom.services.workspace import Workspace
+from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
 T = TypeVar("T")
+SETTLED = frozenset({"completed", "stopped"})
+"""States that a run is in only once nobody executes it any more."""
 
 
 def remembered(
     workspace: Workspace, unit: UnitOfWork, study: str, what: Hashable, make: Callable[[], T]
 ) -> T:
     """What ``make`` gives, made anew only where the study has a newer version or a newer entry in its history."""
-    state = unit.studies.state(study)
-    key = (study, what)
+    return _kept(workspace, (study, what), unit.studies.state(study), make)
+
+
+def remembered_of_run(
+    workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
+) -> T:
+    """What ``make`` gives, made anew only where the run was changed, or a judge was probed."""
+    return _kept(workspace, ("run", run.id, what), _state(unit, run), make)
+
+
+def is_remembered_of_run(workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable) -> bool:
+    """Whether it need not be made."""
+    known = workspace.memory.get(("run", run.id, what))
+    return known is not None and known[0] == _state(unit, run)
+
+
+def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
+    """The definitions under the cases of a run; a release never changes."""
+    key = ("frames", run.release_id)
+    return _kept(
+        workspace, key, None, lambda: Frames(unit.releases(run.study_id).definitions(run.release_id))
+    )
+
+
+def _state(unit: UnitOfWork, run: StoredRun) -> Hashable:
+    """What changes with a run; its attempts are looked at only while somebody may execute it."""
+    found = run.changes, unit.judgements.count_probes()
+    if run.state in SETTLED:
+        return found
+    states = unit.runs.states(run.id)
+    return found, unit.runs.spent(run.id), tuple((arm, *sorted(one.items())) for arm, one in states.items())
+
+
+def _kept(workspace: Workspace, key: Hashable, state: object, make: Callable[[], T]) -> T:
     known = workspace.memory.get(key)
     if known is not None and known[0] == state:
         return cast(T, known[1])

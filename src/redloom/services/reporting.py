@@ -20,6 +20,7 @@ from redloom.domain.run import RunSpec
 from redloom.domain.study import StudyHead
 from redloom.domain.target import Target
 from redloom.domain.value import in_language
+from redloom.engine.plan import size
 from redloom.errors import InputError
 from redloom.judging.probe import probe_instrument
 from redloom.report.data import (
@@ -43,6 +44,8 @@ from redloom.services.measuring import measure_panel
 from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.probing import probed
+from redloom.services.remembering import is_remembered_of_run, remembered_of_run
+from redloom.services.run_pages import FROM_FILE, open_run
 from redloom.services.summing_up import notices, summary
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease
@@ -50,9 +53,10 @@ from redloom.storage.repositories.runs import StoredAttempt, StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
 CHUNK = 100
+AT_ONCE = 5_000
+"""Tries up to which a report is made while somebody waits."""
 HOLES_SHOWN = 60
 EMBEDDED = "local:smollm2"
-FROM_FILE = "as it stands in the file"
 NOT_KNOWN = "not known: the conversations came from a file"
 
 
@@ -82,6 +86,37 @@ def write_html(workspace: Workspace, run_name: str, file: TextIO) -> None:
         source = Source(unit, find_run(unit, run_name))
         for piece in render_html(source.report(workspace), source.shown_cases()):
             file.write(piece)
+
+
+def show_report(workspace: Workspace, study: str, run_name: str, *, making: int = 0) -> str | int:
+    """The page as the workbench shows it: without the conversations, to which its numbers lead instead.
+
+    It is made anew only where the run has changed. Of many tries it is made beside; then what comes is the number of
+    that making, to ask again with. Raises UnknownNameError for a run that the study has not.
+    """
+    with workspace.begin() as unit:
+        run = open_run(unit, study, run_name)
+        release = unit.releases(run.study_id).by_id(run.release_id)
+        many = size(run.spec, release.manifest.cases) > AT_ONCE
+        made = not many or is_remembered_of_run(workspace, unit, run, "report")
+    memory, key = workspace.memory, ("report", run.id)
+    waited_for = memory.made(key, None if made else making) if many else None
+    if made:
+        return _make_report(workspace, study, run_name)
+    return waited_for or memory.begin(key, lambda: _make_report(workspace, study, run_name))
+
+
+def _make_report(workspace: Workspace, study: str, run_name: str) -> str:
+    from redloom.report.html import render_html
+
+    with workspace.begin() as unit:
+        run = open_run(unit, study, run_name)
+
+        def made() -> str:
+            report = Source(unit, run).report(workspace)
+            return "".join(render_html(report, (), conversations="conversations"))
+
+        return remembered_of_run(workspace, unit, run, "report", made)
 
 
 def write_markdown(workspace: Workspace, run_name: str, file: TextIO) -> None:

@@ -1,15 +1,19 @@
-"""Finding what holds certain words, over all kinds of definition and all runs."""
+"""Finding what holds certain words: definitions, findings, releases, runs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from redloom.domain.study import StudyHead
 from redloom.domain.value import in_language
+from redloom.services.releases import SNAPSHOTS
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.definitions import Held
+from redloom.storage.unit_of_work import UnitOfWork
 from redloom.storage.words import texts_of, words_of
 
 MOST = 50
@@ -32,10 +36,12 @@ class Found:
 
 
 def find(workspace: Workspace, text: str, *, study: str | None = None) -> Iterator[Found]:
-    """What holds ``text``: definitions and cases in which each of its words begins some word, runs by name.
+    """What holds ``text``: each of its words begins some word of what is found, and case and accents make no difference.
 
-    Case and accents make no difference; names of fields are no content.
+    Of definitions and findings all that they say; of releases the version, of runs the name and the system. Names of
+    fields are no content.
     """
+    words = words_of(text)
     with workspace.begin() as unit:
         for slug in [study] if study is not None else unit.studies.slugs():
             stored = unit.definitions(slug)
@@ -44,21 +50,44 @@ def find(workspace: Workspace, text: str, *, study: str | None = None) -> Iterat
                 head.definition.languages[0] if head and isinstance(head.definition, StudyHead) else None
             )
             for held in stored.holding(text, most=MOST):
-                yield _hit(slug, held, words_of(text), language)
-            for run in unit.runs.all(unit.study_id(slug)):
-                if text.lower() in run.name.lower():
-                    yield Found(slug, "run", run.name, run.name, run.spec.target_name)
+                yield _hit(slug, held, words, language)
+            yield from islice(_held_elsewhere(unit, slug, words), MOST)
+
+
+def _held_elsewhere(unit: UnitOfWork, study: str, words: Sequence[str]) -> Iterator[Found]:
+    key = unit.study_id(study)
+    findings = unit.explorations.findings(key)
+    facts = unit.explorations.facts([one.id for one in findings])
+    for one in reversed(findings):
+        claim: Mapping[str, Any] = [fact.body for fact in facts[one.id] if fact.kind == "claim"][-1]
+        said = [str(claim.get(name, "")) for name in ("title", "what", "note", "hypothesis", "system")]
+        said += claim.get("affected", ())
+        if _holds(words, " ".join(said)):
+            excerpt = "" if _holds(words, said[0]) else _excerpt(words, said)
+            yield Found(study, "finding", str(one.number), said[0], excerpt)
+    for release in unit.releases(study).all():
+        if not release.version.startswith(SNAPSHOTS) and _holds(words, f"release {release.version}"):
+            yield Found(study, "release", release.version, release.version, "")
+    for run in unit.runs.all(key):
+        if _holds(words, f"{run.name} {run.spec.target_name}"):
+            yield Found(study, "run", run.name, run.name, run.spec.target_name)
 
 
 def _hit(study: str, held: Held, words: Sequence[str], language: str | None) -> Found:
     """What to show of a definition that holds the words."""
     title = in_language(held.body.get("title"), language) or held.slug
-    named = words_of(f"{title} {held.slug}")
-    if all(any(name.startswith(word) for name in named) for word in words):
-        return Found(study, held.kind, held.slug, title, "")
-    texts = list(texts_of(held.body))
-    excerpt = next((found for word in words for said in texts if (found := _around(said, word))), "")
+    excerpt = "" if _holds(words, f"{title} {held.slug}") else _excerpt(words, list(texts_of(held.body)))
     return Found(study, held.kind, held.slug, title, excerpt)
+
+
+def _holds(words: Sequence[str], text: str) -> bool:
+    """Whether each of some words begins some word of a text; not for no words."""
+    there = words_of(text)
+    return bool(words) and all(any(one.startswith(word) for one in there) for word in words)
+
+
+def _excerpt(words: Sequence[str], texts: Sequence[str]) -> str:
+    return next((found for word in words for said in texts if (found := _around(said, word))), "")
 
 
 def _around(said: str, word: str) -> str:

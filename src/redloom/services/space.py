@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from redloom.domain.scenario import DIMENSIONS
@@ -19,6 +20,7 @@ class Cell:
     scenarios: tuple[tuple[str, str], ...]
     """(slug, title) of those that have it."""
     cases: int
+    """Those that a list with both as its filters holds."""
     forbidden: str
     """Why it cannot occur; empty where it can."""
     parts: tuple[tuple[str, str], ...]
@@ -58,7 +60,8 @@ def draw(workspace: Workspace, study: str, *, rows: str, columns: str) -> Map:
     with workspace.begin() as unit:
         now = study_of(workspace, unit, study)
         lines = unit.definitions(study).lines
-        cases = remembered(workspace, unit, study, "by scenario", lambda: lines.count_by("scenario"))
+        of = ("scenario", "harm", "language")
+        tally = remembered(workspace, unit, study, "by scenario", lambda: lines.tally(*of))
     down, across = _values(now, rows), _values(now, columns)
     language = now.head.languages[0]
     by_cell: dict[tuple[str, str], list[tuple[str, str]]] = {}
@@ -66,6 +69,11 @@ def draw(workspace: Workspace, study: str, *, rows: str, columns: str) -> Map:
         parts = scenario.parts()
         title = in_language(scenario.title, language)
         by_cell.setdefault((parts[rows], parts[columns]), []).append((slug, title))
+    cases: Counter[tuple[str | None, str | None]] = Counter()
+    for (slug, harm, spoken), many in tally.items():  # a case may say its own harm and language
+        scenario = now.scenarios.get(slug or "")
+        parts = {**(scenario.parts() if scenario else {}), "harm": harm, "language": spoken}
+        cases[parts.get(rows), parts.get(columns)] += many
     return Map(
         study=study,
         rows=rows,
@@ -76,7 +84,7 @@ def draw(workspace: Workspace, study: str, *, rows: str, columns: str) -> Map:
             tuple(
                 Cell(
                     scenarios=tuple(by_cell.get((a, b), ())),
-                    cases=sum(cases.get(slug, 0) for slug, _ in by_cell.get((a, b), ())),
+                    cases=cases[a, b],
                     forbidden=next(
                         (c.reason for c in now.head.constraints if c.forbids({rows: a, columns: b})), ""
                     ),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from redloom.domain.target import Target
 from redloom.engine.conversation import End, Open, Say, messages, next_step
 from redloom.errors import BlockedError, InputError, Issue, RedloomError, StoreError, first_of
 from redloom.ids import IdSource
+from redloom.services.background import CLOSING_SECONDS, Background
 from redloom.services.exploring import find_exploration, render_lane, turn_of
 from redloom.services.findings import Found, add_try
 from redloom.services.loading import load_study, load_targets
@@ -38,7 +38,6 @@ from redloom.targets.registry import connect
 KEEP_SECONDS = 1.0
 MOST_CLIENTS = 4
 """Connected systems that are kept for the next message."""
-CLOSING_SECONDS = 10
 TRIES_AT_ONCE = 2
 
 
@@ -73,8 +72,7 @@ class Talks:
     """The replies that this process waits for."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._lock = threading.Lock()
+        self._background = Background("redloom-talks")
         self._live: dict[bytes, Live] = {}
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
         self._clients: dict[str, Client] = {}
@@ -93,15 +91,15 @@ class Talks:
 
     def ask(self, workspace: Workspace, study: str, exploration: str, exchanges: Sequence[bytes]) -> None:
         """Send stored messages to their systems; gives back at once."""
-        loop = self._running()
+        loop = self._background.running()
         for one in exchanges:
             self._live[one] = Live()
             loop.call_soon_threadsafe(self._start, one, self._hold(workspace, study, exploration, one))
 
     def stop(self, exchanges: Sequence[bytes]) -> None:
         """Take these replies as they are; gives back when they are stored."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._cancel, exchanges)
+        if self._background.loop is not None:
+            self._background.loop.call_soon_threadsafe(self._cancel, exchanges)
             self.wait(exchanges, seconds=CLOSING_SECONDS)
 
     def busy(self, finding: str) -> int:
@@ -115,7 +113,7 @@ class Talks:
                 Issue(f"{times} tries are too few or too many; expected 1 to {MOST_TRIES}", path="times")
             )
         self._trying[found.id] = self.busy(found.id) + times
-        running = self._running()
+        running = self._background.running()
         running.call_soon_threadsafe(self._begin_tries, workspace, study, found, times)
 
     def wait(self, exchanges: Sequence[bytes], *, seconds: float) -> bool:
@@ -130,19 +128,7 @@ class Talks:
     def close(self) -> None:
         """Stop everything and give the connections back."""
         self.stop(tuple(self._live))
-        if self._loop is None:
-            return
-        loop, self._loop = self._loop, None
-        loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._trials])
-        asyncio.run_coroutine_threadsafe(self._disconnect(), loop).result(CLOSING_SECONDS)
-        loop.call_soon_threadsafe(loop.stop)
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_serve, args=(self._loop,), name="redloom-talks", daemon=True).start()
-            return self._loop
+        self._background.close(self._disconnect())
 
     def _start(self, exchange: bytes, holding: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[exchange] = asyncio.get_running_loop().create_task(holding)
@@ -246,18 +232,11 @@ class Talks:
         return found
 
     async def _disconnect(self) -> None:
+        for task in self._trials:
+            task.cancel()
         for client in self._clients.values():
             await client.close()
         self._clients.clear()
-
-
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
 
 
 def _prepare(workspace: Workspace, study: str, exploration: str, exchange: bytes) -> _Asking:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import time
-from collections.abc import Generator, Hashable, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 from redloom.ids import IdSource
@@ -24,6 +25,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._values: dict[Hashable, tuple[Any, Any]] = {}
+        self._makings: dict[Hashable, tuple[int, Future[Any] | None]] = {}
         self._lock = Lock()
 
     def get(self, key: Hashable) -> tuple[Any, Any] | None:
@@ -37,6 +39,34 @@ class Memory:
             self._values[key] = value
             while len(self._values) > self.MOST:
                 del self._values[next(iter(self._values))]
+
+    def begin(self, key: Hashable, work: Callable[[], Any]) -> int:
+        """Have something made in a thread of its own, unless it is being made; gives the number of the making."""
+        with self._lock:
+            number, making = self._makings.get(key, (0, None))
+            if making is None or making.done():
+                number, making = number + 1, Future[Any]()
+                self._makings[key] = (number, making)
+                Thread(target=_make, args=(making, work), daemon=True).start()
+            return number
+
+    def made(self, key: Hashable, number: int | None = None) -> Any:
+        """What the making with that number gave, or any; once, and None before it has ended. Raises what it raised."""
+        with self._lock:
+            newest, making = self._makings.get(key, (0, None))
+            if making is None or not making.done() or number not in (None, newest):
+                return None
+            self._makings[key] = (newest, None)
+        return making.result()
+
+
+def _make(making: Future[Any], work: Callable[[], Any]) -> None:
+    try:
+        made = work()
+    except Exception as error:  # noqa: BLE001  # it comes out where the result is asked for
+        making.set_exception(error)
+    else:
+        making.set_result(made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from redloom.storage.json_fields import text_in
 from redloom.storage.tables import case_line, definition, definition_version, fact
 from redloom.storage.words import Words
 
@@ -18,6 +19,9 @@ FEW = 2000
 SAID = 100
 """Characters kept of the first turn."""
 FILTERS = ("status", "harm", "language", "origin", "scenario")
+"""Columns of a row that a query may ask for."""
+PARTS = ("context", "persona", "interaction_type")
+"""What a query may ask of the scenario of a row."""
 Sort = Literal["newest", "oldest", "name"]
 
 
@@ -31,6 +35,9 @@ class LineQuery:
     language: str = ""
     origin: str = ""
     scenario: str = ""
+    context: str = ""
+    persona: str = ""
+    interaction_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +54,8 @@ class Line:
     turns: int
     said: str
     at: datetime.datetime
+    digest: str
+    """Of the newest version, which is what the rest of the row is of."""
 
 
 class CaseLines:
@@ -90,7 +99,7 @@ class CaseLines:
         place = self.place(before or after)
         turned = bool(before) and place is not None
         falling = (sort == "newest") != turned
-        found = sa.select(case_line).where(*self._wanted(query))
+        found = _ROWS.where(*self._wanted(query))
         if sort == "name":
             lines = self._named(found, place, falling, most)
         else:
@@ -126,26 +135,36 @@ class CaseLines:
 
     def place(self, slug: str) -> Line | None:
         """The row of one case."""
-        query = sa.select(case_line).where(case_line.c.study_id == self._study, case_line.c.slug == slug)
+        query = _ROWS.where(case_line.c.study_id == self._study, case_line.c.slug == slug)
         row = self._connection.execute(query).one_or_none() if slug else None
         return None if row is None else _line(row)
+
+    def named(self, slugs: Sequence[str]) -> dict[str, Line]:
+        """Slug -> the row, of these."""
+        found: dict[str, Line] = {}
+        for start in range(0, len(slugs), CHUNK):
+            part = case_line.c.slug.in_(slugs[start : start + CHUNK])
+            rows = self._lines(_ROWS.where(case_line.c.study_id == self._study, part))
+            found |= {row.slug: row for row in rows}
+        return found
 
     def waiting(self, after: str, *, back: bool = False) -> Line | None:
         """The oldest case that nobody has decided on, after (or with ``back`` before) another one; None for none."""
         place = self.place(after)
         ends: list[Line] = []
         for status in ("draft", "in_review"):
-            found = sa.select(case_line).where(
-                case_line.c.study_id == self._study, case_line.c.status == status
-            )
+            found = _ROWS.where(case_line.c.study_id == self._study, case_line.c.status == status)
             ends += self._timed(found, place, back, 1)
         if not ends:
             return None
         return (max if back else min)(ends, key=lambda line: (line.at, line.definition_id))
 
-    def slugs(self, query: LineQuery) -> list[str]:
-        """All that match, in the order they came."""
+    def slugs(self, query: LineQuery, *, newest: int | None = None) -> list[str]:
+        """All that match, in the order they came; with ``newest`` without those of a version after that number."""
         found = sa.select(case_line.c.slug).where(*self._wanted(query)).order_by(case_line.c.definition_id)
+        if newest is not None:
+            head = sa.select(definition.c.head_id).where(definition.c.id == case_line.c.definition_id)
+            found = found.where(head.scalar_subquery() <= newest)
         return list(self._connection.scalars(found))
 
     def statuses(self, slugs: Sequence[str] | None = None) -> dict[str, str]:
@@ -169,9 +188,18 @@ class CaseLines:
         )
         return {row.value: row.many for row in self._connection.execute(counted.group_by(column))}
 
+    def tally(self, *fields: str) -> dict[tuple[str | None, ...], int]:
+        """Values of columns -> how many rows have just these."""
+        columns = [case_line.c[name] for name in fields]
+        query = sa.select(*columns, sa.func.count()).where(case_line.c.study_id == self._study)
+        return {tuple(row[:-1]): row[-1] for row in self._connection.execute(query.group_by(*columns))}
+
     def _wanted(self, query: LineQuery) -> list[sa.ColumnElement[bool]]:
         asked = ((name, getattr(query, name)) for name in FILTERS)
         wanted = [case_line.c[name] == value for name, value in asked if value]
+        parts = {name: getattr(query, name) for name in PARTS if getattr(query, name)}
+        if parts:
+            wanted.append(case_line.c.scenario.in_(self._scenarios_with(parts)))
         ours = case_line.c.study_id == self._study
         if not query.text:
             return [ours, *wanted]
@@ -230,6 +258,21 @@ class CaseLines:
         found = self._connection.execute(query)
         return {(row.definition_id, row.about): row.body.get("status", "draft") for row in found}
 
+    def _scenarios_with(self, parts: Mapping[str, str]) -> list[str]:
+        """The scenarios with these parts: few, where the cases are many."""
+        body = definition_version.c.body
+        query = (
+            sa.select(definition.c.slug)
+            .join_from(definition, definition_version, definition_version.c.id == definition.c.head_id)
+            .where(
+                definition.c.study_id == self._study,
+                definition.c.kind == "scenario",
+                definition.c.retired.is_(False),
+                *(text_in(self._connection, body, name) == value for name, value in parts.items()),
+            )
+        )
+        return list(self._connection.scalars(query))
+
     def _scenarios(self, slugs: Iterable[str]) -> dict[str, Mapping[str, Any]]:
         query = _HEADS.where(
             definition.c.study_id == self._study,
@@ -252,6 +295,15 @@ _HEADS = (
     .join_from(definition, definition_version, definition_version.c.id == definition.c.head_id)
     .where(definition.c.retired.is_(False))
 )
+
+_DIGEST = (
+    sa.select(definition_version.c.digest)
+    .join_from(definition, definition_version, definition_version.c.id == definition.c.head_id)
+    .where(definition.c.id == case_line.c.definition_id)
+    .scalar_subquery()
+)
+_ROWS = sa.select(case_line, _DIGEST.label("digest"))
+"""Rows with their digests, read at one moment."""
 
 
 def _line(row: sa.Row[*tuple[Any, ...]]) -> Line:

@@ -28,6 +28,18 @@ def hold_run(database: Database, name: str) -> Generator[None]:
             yield
 
 
+def is_held(database: Database, name: str) -> bool:
+    """Whether some process holds what :func:`hold_run` holds under that name."""
+    path = database.engine.url.database or ""
+    if database.engine.dialect.name == "sqlite" and not Path(f"{path}-{name}.lock").exists():
+        return False
+    try:
+        with hold_run(database, name):
+            return False
+    except StoreError:
+        return True
+
+
 def _held(name: str) -> StoreError:
     return StoreError(f"run {name} is being executed by another process")
 

@@ -165,6 +165,9 @@ run = sa.Table(
     _text("message", null=True),  # why it stopped
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("finished_at", Moment, nullable=True),
+    sa.Column(
+        "changes", sa.Integer, nullable=False, server_default="0"
+    ),  # counts what was done to it from outside
 )
 
 attempt = sa.Table(

@@ -16,8 +16,9 @@ from redloom.storage.repositories.orders import Orders
 from redloom.storage.repositories.people import People
 from redloom.storage.repositories.proposals import Proposals
 from redloom.storage.repositories.releases import Releases
-from redloom.storage.repositories.runs import Runs
+from redloom.storage.repositories.runs import Runs, StoredRun
 from redloom.storage.repositories.studies import Studies
+from redloom.storage.repositories.talks import Talks
 
 
 class UnitOfWork:
@@ -27,9 +28,15 @@ class UnitOfWork:
         self.connection = connection
         self.studies = Studies(connection)
         self.runs = Runs(connection)
-        self.judgements = Judgements(connection)
+        self._judged: set[int] = set()
+        self.judgements = Judgements(connection, self._judged)
         self.people = People(connection)
         self.explorations = Explorations(connection)
+
+    def note_changes(self) -> None:
+        """Count what was judged as a change of its runs: last of all, since others wait for the row from then on."""
+        for number in sorted(self._judged):
+            self.runs.changed(number)
 
     def study_id(self, slug: str) -> int:
         """The id of a study; raises UnknownNameError."""
@@ -48,6 +55,10 @@ class UnitOfWork:
         """The releases of a study, by slug or id."""
         return Releases(self.connection, study if isinstance(study, int) else self.study_id(study))
 
+    def talks(self, run: StoredRun) -> Talks:
+        """The conversations of a run."""
+        return Talks(self.connection, run)
+
     def proposals(self, study: str) -> Proposals:
         """What was proposed to a study."""
         return Proposals(self.connection, self.study_id(study))
@@ -61,4 +72,6 @@ class UnitOfWork:
 def unit_of_work(database: Database) -> Generator[UnitOfWork]:
     """One transaction: everything in it is stored, or nothing."""
     with database.begin() as connection:
-        yield UnitOfWork(connection)
+        unit = UnitOfWork(connection)
+        yield unit
+        unit.note_changes()

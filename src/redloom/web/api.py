@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from redloom.domain.study import KINDS
 from redloom.domain.value import Value
 from redloom.errors import InputError, RedloomError, StoreError, UnknownNameError
-from redloom.services import defining, exploring, findings, readiness, showing, space
+from redloom.services import defining, exploring, findings, readiness, run_pages, showing, space
 from redloom.services.defining import Meanwhile
 from redloom.web.asking import Action, Ask
 
@@ -85,6 +85,16 @@ def _read(api: Api) -> None:
     ) -> Any:
         """Two parts of the declared space against each other."""
         return plain(space.draw(ask.workspace, study, rows=rows, columns=columns))
+
+    @api.get("/studies/{study}/runs")
+    def runs(study: str, after: str = "", ask: Ask = reader) -> Any:  # pyright: ignore[reportUnusedFunction]
+        """Some runs, newest first; ``after`` is what the page before gave."""
+        return plain(run_pages.list_page(ask.workspace, study, after=after))
+
+    @api.get("/studies/{study}/runs/{run}")
+    def run(study: str, run: str, ask: Ask = reader) -> Any:  # pyright: ignore[reportUnusedFunction]
+        """One run: what was asked, how far it is, who judged it."""
+        return plain(run_pages.view_run(ask.workspace, study, run))
 
     @api.get("/studies/{study}/findings")
     def all_findings(study: str, ask: Ask = reader) -> Any:  # pyright: ignore[reportUnusedFunction]

@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from redloom.errors import RedloomError, StoreError, UnknownNameError
+from redloom.services.drafting import Drafting
 from redloom.services.people import SESSION_DAYS, who_is
 from redloom.services.showing import name_studies
 from redloom.services.talking import Talks
@@ -29,7 +30,6 @@ from redloom.web.routes import (
     create,
     define,
     editing,
-    evaluate,
     evidence,
     explore,
     findings,
@@ -39,6 +39,7 @@ from redloom.web.routes import (
     proposals,
     questions,
     releases,
+    runs,
     sorting,
     study,
     voices,
@@ -61,6 +62,8 @@ class Way:
 WAYS: tuple[Way, ...] = (
     Way("GET", "/", "read", study.start),
     Way("POST", "/", "begin", study.begin),
+    Way("GET", "/new", "begin", study.new),
+    Way("POST", "/new", "begin", study.add),
     Way("GET", "/join/{secret}", "join", people.invited),
     Way("POST", "/join/{secret}", "join", people.join),
     Way("POST", "/leave", "read", people.leave),
@@ -88,9 +91,14 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/findings/{number}/judge", "propose", findings.judge),
     Way("POST", "/studies/{study}/findings/{number}/move", "review", findings.move),
     Way("POST", "/studies/{study}/findings/{number}/dissent", "propose", findings.dissent),
-    Way("POST", "/fold", "explore", explore.fold),
-    Way("GET", "/studies/{study}/runs", "read", evaluate.runs),
-    Way("GET", "/studies/{study}/runs/{run}", "read", evaluate.report),
+    Way("POST", "/fold", "read", explore.fold),
+    Way("GET", "/studies/{study}/runs", "read", runs.listing),
+    Way("GET", "/studies/{study}/runs/{run}", "read", runs.entry),
+    Way("POST", "/studies/{study}/runs/{run}/cancel", "lead", runs.cancel),
+    Way("GET", "/studies/{study}/runs/{run}/report", "read", runs.report),
+    Way("GET", "/studies/{study}/runs/{run}/conversations", "read", runs.conversations),
+    Way("GET", "/studies/{study}/runs/{run}/conversations/{interaction}", "read", runs.conversation),
+    Way("GET", "/studies/{study}/runs/{run}/conversations/{interaction}/text", "read", runs.text),
     Way("GET", "/studies/{study}/orders", "read", orders.listing),
     Way("POST", "/studies/{study}/orders/take", "write", orders.take),
     Way("POST", "/studies/{study}/orders/give-back", "write", orders.give_back),
@@ -98,6 +106,9 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/orders/write", "write", orders.store),
     Way("GET", "/studies/{study}/orders/generate", "write", generating.choose),
     Way("POST", "/studies/{study}/orders/generate", "write", generating.generate),
+    Way("GET", "/studies/{study}/orders/generate/{id}", "read", generating.batch),
+    Way("POST", "/studies/{study}/orders/generate/{id}/stop", "write", generating.stop),
+    Way("GET", "/studies/{study}/orders/generate/{id}/stream", "read", generating.stream),
     Way("GET", "/studies/{study}/releases", "read", releases.listing),
     Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
     Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),
@@ -165,6 +176,7 @@ class House:
     public: bool = False
     """Others can reach it: without a link nothing is open."""
     talks: Talks = field(default_factory=Talks)
+    drafting: Drafting = field(default_factory=Drafting)
     reading: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(READERS))
 
     def who(self, session: str) -> Person:
@@ -230,6 +242,7 @@ def _ask(house: House, request: Request, form: Form) -> Ask:
         origin=house.origin(request),
         session=request.cookies.get(COOKIE, ""),
         talks=house.talks,
+        drafting=house.drafting,
         folded=request.cookies.get(FOLDED) == "yes",
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 from redloom.domain.people import Role
+from redloom.services.drafting import Drafting
 from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace
 
@@ -104,6 +105,8 @@ class Ask:
     """The secret of the session; empty without one."""
     talks: Talks = field(default_factory=Talks)
     """The replies that this server waits for."""
+    drafting: Drafting = field(default_factory=Drafting)
+    """The drafts that this server has written."""
     folded: bool = False
     """This person wants replies of systems closed until they open them."""
 

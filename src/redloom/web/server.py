@@ -108,6 +108,7 @@ def run_server(workspace: Workspace, serving: Serving, *, on_ready: Callable[[st
         try:
             uvicorn.Server(config).run(sockets=[listening])
         finally:
+            house.drafting.close()
             house.talks.close()
 
 

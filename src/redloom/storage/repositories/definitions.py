@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from redloom.domain.value import Definition
 from redloom.storage.case_lines import CaseLines
+from redloom.storage.json_fields import text_in
 from redloom.storage.mapping import StoredFact, StoredVersion, to_fact, to_version
-from redloom.storage.tables import definition, definition_version, fact
+from redloom.storage.tables import case_line, definition, definition_version, fact
 from redloom.storage.words import Words, words_of
 
 CHUNK = 500
@@ -64,6 +64,22 @@ class Definitions:
     def heads(self, kind: str, *, by_slug: bool = False) -> Iterator[StoredVersion]:
         """The newest version of every definition of a kind, in the order they came or by slug, streamed."""
         query = self._heads(kind).order_by(self._slug_order() if by_slug else definition.c.id)
+        for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
+            yield to_version(row)
+
+    def without_scenario(self, origin: str, statuses: Collection[str]) -> Iterator[StoredVersion]:
+        """The newest versions of cases of that origin, in one of these review states, that wait for a scenario; streamed."""
+        query = (
+            self._heads("case")
+            .join(case_line, case_line.c.definition_id == definition.c.id)
+            .where(
+                case_line.c.study_id == self._study,
+                case_line.c.scenario.is_(None),
+                case_line.c.origin == origin,
+                case_line.c.status.in_(statuses),
+            )
+            .order_by(definition.c.id)
+        )
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield to_version(row)
 
@@ -136,11 +152,8 @@ class Definitions:
 
     def count_by(self, kind: str, field: str) -> dict[str, int]:
         """Value of a top-level text field of the newest versions -> how many have it."""
-        body = sa.type_coerce(definition_version.c.body, sa.Text)
-        if self._connection.dialect.name == "postgresql":
-            value = sa.cast(body, postgresql.JSONB)[field].astext
-        else:
-            value = sa.func.json_extract(body, f"$.{field}")
+        body = definition_version.c.body
+        value = text_in(self._connection, body, field)
         query = self._joined(sa.select(value.label("value"), sa.func.count().label("many")), kind)
         found = self._connection.execute(query.group_by(value))
         return {row.value: row.many for row in found if row.value is not None}

@@ -11,16 +11,19 @@ from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.probe import Probe
 from redloom.storage.bulk import BulkInsert
 from redloom.storage.mapping import judgement_row, to_judgement
-from redloom.storage.tables import attempt, imported, instrument, judgement, probe
+from redloom.storage.tables import attempt, imported, instrument, interaction, judgement, probe
 
 _INSERT = BulkInsert(judgement)
+CHUNK = 500
 
 
 class Judgements:
     """All judgements of a database."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, runs: set[int]) -> None:
+        """``runs`` takes the runs whose conversations were judged."""
         self._connection = connection
+        self._runs = runs
 
     def register(self, found: Instrument) -> int:
         """The number of an instrument; a new one where it is not known yet."""
@@ -39,11 +42,14 @@ class Judgements:
 
     def add(self, judgements: Iterable[Judgement], numbers: dict[str, int]) -> None:
         """Store judgements; ``numbers`` are the instruments' by digest."""
-        _INSERT.execute(self._connection, [judgement_row(one, numbers[one.instrument]) for one in judgements])
+        made = list(judgements)
+        _INSERT.execute(self._connection, [judgement_row(one, numbers[one.instrument]) for one in made])
+        self._note(made)
 
     def revise(self, one: Judgement, number: int, *, supersedes: bytes) -> None:
         """Store a judgement that takes the place of an earlier one by the same rater; the earlier stays."""
         _INSERT.execute(self._connection, [judgement_row(one, number, supersedes)])
+        self._note([one])
 
     def of(self, interactions: Sequence[bytes]) -> dict[bytes, list[Judgement]]:
         """Interaction -> its judgements in force, oldest first (at most some hundreds of interactions at a time)."""
@@ -72,6 +78,20 @@ class Judgements:
         query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(sa.union(*used)))
         return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
 
+    def numbers(self, digests: Iterable[str]) -> dict[str, int]:
+        """Digest -> number of these instruments, as far as they are known."""
+        query = sa.select(instrument.c.digest, instrument.c.id).where(instrument.c.digest.in_(list(digests)))
+        return {row.digest: row.id for row in self._connection.execute(query)}
+
+    def named(self, digests: Iterable[str]) -> dict[str, Instrument]:
+        """Digest -> each of these instruments (at most some hundreds)."""
+        query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.digest.in_(set(digests)))
+        return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
+
+    def count_probes(self) -> int:
+        """How often any judge was probed."""
+        return self._connection.scalar(sa.select(sa.func.count()).select_from(probe)) or 0
+
     def add_probe(self, number: int, *, id: bytes, made: Probe) -> None:
         """Store what a judge answered to planted conversations; earlier probes stay."""
         row = {"instrument_id": number, "id": id, "body": made.model_dump(mode="json")}
@@ -88,3 +108,10 @@ class Judgements:
         )
         body = self._connection.scalar(query)
         return None if body is None else Probe.model_validate(body)
+
+    def _note(self, made: Sequence[Judgement]) -> None:
+        keys = list({one.interaction for one in made})
+        for start in range(0, len(keys), CHUNK):
+            part = interaction.c.id.in_(keys[start : start + CHUNK])
+            found = self._connection.scalars(sa.select(interaction.c.run_id).where(part).distinct())
+            self._runs.update(number for number in found if number is not None)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from redloom.domain.case import Case
 from redloom.domain.release import Manifest, ReleasedCase
 from redloom.domain.value import Definition
+from redloom.storage.json_fields import text_in
 from redloom.storage.mapping import StoredFact, from_json, to_definition, to_fact, to_value
 from redloom.storage.tables import (
     definition,
@@ -183,6 +183,19 @@ class Releases:
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield _released(row), to_value(Case, row.body, what=f"case {row.slug}")
 
+    def at(self, release_id: int, ordinals: Iterable[int]) -> dict[int, tuple[str, Case]]:
+        """Ordinal -> slug and content of these cases (at most some hundreds)."""
+        query = (
+            sa.select(release_case.c.ordinal, definition.c.slug, definition_version.c.body)
+            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            .join(definition, definition.c.id == definition_version.c.definition_id)
+            .where(release_case.c.release_id == release_id, release_case.c.ordinal.in_(set(ordinals)))
+        )
+        return {
+            row.ordinal: (row.slug, to_value(Case, row.body, what=f"case {row.slug}"))
+            for row in self._connection.execute(query)
+        }
+
     def definitions(self, release_id: int) -> dict[tuple[str, str], Definition]:
         """(kind, slug) -> every definition under the cases, with the acts that were pinned."""
         query = (
@@ -250,8 +263,8 @@ class Releases:
 
     def count_by(self, release_id: int, *fields: str) -> dict[tuple[str | None, ...], int]:
         """Values of top-level text fields of the cases -> how many have them."""
-        body = sa.type_coerce(definition_version.c.body, sa.Text)
-        values = [_field(self._connection, body, name).label(f"f{n}") for n, name in enumerate(fields)]
+        body = definition_version.c.body
+        values = [text_in(self._connection, body, name).label(f"f{n}") for n, name in enumerate(fields)]
         query = (
             sa.select(*values, sa.func.count())
             .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
@@ -359,13 +372,6 @@ def _side_by_side(
         else:
             yield old.slug, old, new
             old, new = next(before, None), next(after, None)
-
-
-def _field(connection: sa.Connection, body: sa.ColumnElement[str], name: str) -> sa.ColumnElement[Any]:
-    """A top-level text field of a stored content, on every database."""
-    if connection.dialect.name == "postgresql":
-        return sa.cast(body, postgresql.JSONB)[name].astext
-    return sa.func.json_extract(body, f"$.{name}")
 
 
 def _released(row: sa.Row[*tuple[Any, ...]]) -> ReleasedCase:

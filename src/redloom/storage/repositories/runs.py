@@ -35,6 +35,8 @@ class StoredRun:
     message: str | None
     created_at: datetime.datetime
     finished_at: datetime.datetime | None
+    changes: int
+    """How often it was moved, judged, or decided on: what is worked out of a run that does not go holds until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,42 @@ class Runs:
             query = query.where(run.c.study_id == study_id)
         return [_stored(row) for row in self._connection.execute(query)]
 
+    def named(self, study_id: int, name: str) -> StoredRun | None:
+        """The run of a study with exactly that name, or None."""
+        query = sa.select(run).where(run.c.name == name, run.c.study_id == study_id)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _stored(row)
+
+    def page(self, study_id: int, *, after: str = "", before: str = "", most: int) -> list[StoredRun]:
+        """At most ``most`` runs of a study, newest first, that come after the run ``after`` or before ``before``."""
+        place = self.named(study_id, before or after)
+        turned = bool(before) and place is not None
+        query = sa.select(run).where(run.c.study_id == study_id)
+        if place is not None:
+            query = query.where(run.c.id > place.id if turned else run.c.id < place.id)
+        query = query.order_by(run.c.id if turned else run.c.id.desc()).limit(most)
+        found = [_stored(row) for row in self._connection.execute(query)]
+        return found[::-1] if turned else found
+
+    def begun(self, run_id: int, since: bytes) -> tuple[int, bytes | None]:
+        """How many conversations of a run began from the id ``since`` on, and the first of them."""
+        ours = (interaction.c.id >= since, interaction.c.run_id == run_id)
+        first = self._connection.scalar(
+            sa.select(interaction.c.id).where(*ours).order_by(interaction.c.id).limit(1)
+        )
+        many = self._connection.scalar(sa.select(sa.func.count()).where(*ours))
+        return many or 0, None if first is None else bytes(first)
+
     def set_state(
         self, run_id: int, state: RunState, message: str | None, at: datetime.datetime | None
     ) -> None:
         """Move a run to a state."""
-        values = {"state": state, "message": message, "finished_at": at}
+        values = {"state": state, "message": message, "finished_at": at, "changes": run.c.changes + 1}
+        self._connection.execute(run.update().where(run.c.id == run_id).values(values))
+
+    def changed(self, run_id: int) -> None:
+        """Note that something was done to a run."""
+        values = {"changes": run.c.changes + 1}
         self._connection.execute(run.update().where(run.c.id == run_id).values(values))
 
     def attempts(self, run_id: int, stimuli: Sequence[str]) -> list[StoredAttempt]:
@@ -113,6 +146,7 @@ class Runs:
         """Store what was decided on a run."""
         row = {"run_id": run_id, "id": id, "body": decision.model_dump(mode="json")}
         self._connection.execute(decision_table.insert(), [row])
+        self.changed(run_id)
 
     def decisions(self, run_id: int) -> list[Decision]:
         """What was decided on a run, oldest first."""
@@ -250,6 +284,7 @@ def _stored(row: sa.Row[*tuple[Any, ...]]) -> StoredRun:
         row.message,
         row.created_at,
         row.finished_at,
+        row.changes,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redloom.storage.json_fields import text_in
 from redloom.storage.tables import definition_version, history, study
 
 _STATE = sa.select(
@@ -44,6 +45,10 @@ class Studies:
         row = self._connection.execute(_STATE, {"slug": slug}).one_or_none()
         return None if row is None else (row[0], row[1], row[2])
 
+    def newest_version(self) -> int:
+        """The number of the newest version of anything; 0 where there is none."""
+        return self._connection.scalar(sa.select(sa.func.max(definition_version.c.id))) or 0
+
     def add(self, slug: str, at: datetime.datetime) -> int:
         """A new study; gives its id."""
         inserted = self._connection.execute(study.insert().values(slug=slug, created_at=at))
@@ -64,6 +69,17 @@ class Studies:
         """Append to the history of a study."""
         row = {"study_id": study_id, "id": id, "who": who, "what": what, "why": why, "detail": detail}
         self._connection.execute(history.insert(), [row])
+
+    def told_of(self, study_id: int, id: bytes, name: str) -> list[sa.RowMapping]:
+        """The entry with that id, and those after it whose detail has the id under ``name``; oldest first."""
+        detail = history.c.detail
+        about = text_in(self._connection, detail, name) == id.hex()
+        query = sa.select(history).where(
+            history.c.study_id == study_id,
+            history.c.id >= id,
+            sa.or_(history.c.id == id, sa.and_(history.c.detail.is_not(None), about)),
+        )
+        return list(self._connection.execute(query.order_by(history.c.id)).mappings())
 
     def history(self, study_id: int, *, most: int = 50) -> list[sa.RowMapping]:
         """The newest entries of a study's history, newest first."""

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from asyncio import sleep
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from anyio.to_thread import run_sync
+
 from redloom.errors import InputError, Issue
-from redloom.services import generating
-from redloom.services.generating import Draft, Shown, Wanted
+from redloom.services import drafting, generating
+from redloom.services.drafting import Batch, Begun
+from redloom.services.generating import Shown, Wanted
 from redloom.services.targets import list_targets, open_to_guests
-from redloom.web.asking import Answer, Ask, Page, number_in
+from redloom.web.asking import Answer, Ask, Form, Page, See, Stream, number_in
 from redloom.web.crumbs import crumbs_of
 
-LISTED = 60
+LISTED = generating.MOST_DRAFTS
 """How many of what wants a draft a page lists."""
+LOOKING_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class ChoosePage(Page):
     target: str
     other: str
     max_tokens: str
+    batches: tuple[Begun, ...]
+    """Those begun last."""
     issues: tuple[Issue, ...] = ()
 
 
@@ -50,32 +56,75 @@ class ConfirmPage(Page):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftsPage(Page):
-    """What became of each request."""
+    """How far a batch is, and what became of each request."""
 
     template: ClassVar[str] = "drafts.html.j2"
     moment: ClassVar[str] = "orders"
     study: str
-    drafts: tuple[Draft, ...]
-    left: int
-    """Requests that were not sent any more."""
+    batch: Batch
+    live: bool
+    """This server has it written."""
+    may_stop: bool
 
 
 def choose(ask: Ask) -> Answer:
     """The form; nothing is sent."""
-    return _choose_page(ask)
+    return _choose_page(ask, ask.query)
 
 
 def generate(ask: Ask) -> Answer:
-    """What would be sent; or, where just that was confirmed, what came of sending it."""
+    """What would be sent; or, where just that was confirmed, the page of its being sent."""
     confirmed = ask.form.text("confirmed")
     try:
         shown = _shown(ask)
     except InputError as error:
-        return _choose_page(ask, error.issues)
+        return _choose_page(ask, ask.form, error.issues)
     if confirmed != shown.digest:
         return _confirm_page(ask, shown, changed=bool(confirmed))
-    drafts = asyncio.run(generating.generate(ask.workspace, ask.study, shown))
-    return _drafts_page(ask, shown, drafts)
+    return See(_here(ask, ask.drafting.start(ask.workspace, ask.study, shown)))
+
+
+def batch(ask: Ask) -> Answer:
+    """How far it is, and what became of each request."""
+    id = ask.parts["id"]
+    live = ask.drafting.is_live(id)
+    found = drafting.look(ask.workspace, ask.study, id, live=live)
+    return DraftsPage(
+        heading="Drafts by a model",
+        crumbs=crumbs_of(ask, ("Work orders", "orders")),
+        study=ask.study,
+        batch=found,
+        live=live,
+        may_stop=live and found.state == "running" and ask.person.may("write"),
+    )
+
+
+def stop(ask: Ask) -> Answer:
+    """Send nothing more of it."""
+    id = ask.parts["id"]
+    drafting.look(ask.workspace, ask.study, id)
+    return See(_here(ask, id), "" if ask.drafting.stop(id) else "not-stopped")
+
+
+def stream(ask: Ask) -> Answer:
+    """Tells when the page is not what it was."""
+    id, known = ask.parts["id"], number_in(ask.query.text("known"), 0)
+    drafting.look(ask.workspace, ask.study, id)
+
+    def moved() -> bool:
+        live = ask.drafting.is_live(id)
+        found = drafting.look(ask.workspace, ask.study, id, live=live)
+        return len(found.answered) != known or found.state != "running"
+
+    return Stream(events=_until(moved))
+
+
+async def _until(moved: Callable[[], bool]) -> AsyncIterator[str]:
+    while True:
+        if await run_sync(moved):
+            yield "end"
+            return
+        await sleep(LOOKING_SECONDS)
 
 
 def _shown(ask: Ask) -> Shown:
@@ -84,9 +133,16 @@ def _shown(ask: Ask) -> Shown:
         ask.workspace,
         ask.study,
         _allowed(ask, ask.form.text("other") or ask.form.text("with")),
-        ask.form.all("for"),
+        _chosen(ask),
         max_tokens=number_in(tokens, 0),
     )
+
+
+def _chosen(ask: Ask) -> list[str]:
+    """Those that were chosen; with the box for all of them the first that want a draft, as the page listed them."""
+    if not ask.form.text("every"):
+        return ask.form.all("for")
+    return [one.key for one in generating.list_wanted(ask.workspace, ask.study)[:LISTED]]
 
 
 def _allowed(ask: Ask, target: str) -> str:
@@ -101,21 +157,24 @@ def _allowed(ask: Ask, target: str) -> str:
     )
 
 
-def _choose_page(ask: Ask, issues: Sequence[Issue] = ()) -> ChoosePage:
+def _choose_page(ask: Ask, given: Form, issues: Sequence[Issue] = ()) -> ChoosePage:
     wanted = generating.list_wanted(ask.workspace, ask.study)
     targets = list_targets(ask.workspace, ask.study)
+    keys = frozenset(given.all("for"))
+    rest = [one for one in wanted if one.key not in keys]
     return ChoosePage(
         heading="Have a model write drafts",
         crumbs=crumbs_of(ask, ("Work orders", "orders")),
         status=422 if issues else 200,
         study=ask.study,
-        wanted=tuple(wanted[:LISTED]),
+        wanted=tuple([*(one for one in wanted if one.key in keys), *rest][:LISTED]),
         total=len(wanted),
         targets=tuple((name, target.system) for name, target in targets.items()),
-        chosen=tuple(ask.form.all("for")),
-        target=ask.form.text("with"),
-        other=ask.form.text("other"),
-        max_tokens=ask.form.text("max_tokens", "600"),
+        chosen=tuple(given.all("for")),
+        target=given.text("with"),
+        other=given.text("other"),
+        max_tokens=given.text("max_tokens", "600"),
+        batches=tuple(drafting.list_batches(ask.workspace, ask.study)),
         issues=tuple(issues),
     )
 
@@ -131,11 +190,5 @@ def _confirm_page(ask: Ask, shown: Shown, *, changed: bool) -> ConfirmPage:
     )
 
 
-def _drafts_page(ask: Ask, shown: Shown, drafts: Sequence[Draft]) -> DraftsPage:
-    return DraftsPage(
-        heading="What came of it",
-        crumbs=crumbs_of(ask, ("Work orders", "orders")),
-        study=ask.study,
-        drafts=tuple(drafts),
-        left=len(shown.wanted) - len(drafts),
-    )
+def _here(ask: Ask, batch: str) -> str:
+    return f"/studies/{ask.study}/orders/generate/{batch}"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
+from redloom.errors import InputError, Issue
+from redloom.ids import slugify
+from redloom.services.defining import begin_study
 from redloom.services.readiness import Readiness, look_over
 from redloom.services.searching import Found, find
 from redloom.services.showing import name_studies
@@ -13,6 +17,50 @@ from redloom.services.studies import apply
 from redloom.web.asking import Answer, Ask, Page, See
 
 EXAMPLE = "school_health"
+ASKED: tuple[tuple[str, str, str, str], ...] = (
+    ("title", "Title", "", "needed"),
+    ("purpose", "What is it for", "What you want to find out, in a sentence or two.", "long"),
+    (
+        "decision",
+        "Which decision depends on it",
+        "Such as: whether the assistant may answer at night.",
+        "long",
+    ),
+    ("system_under_test", "Which system is tested", "What it is, where it runs, what it can do.", "long"),
+    (
+        "languages",
+        "Languages",
+        "Codes such as en or es, the main one first. Users and raters read the study in these.",
+        "needed",
+    ),
+    (
+        "slug",
+        "Short name",
+        "For files, commands and addresses. Leave it empty to have one made of the title.",
+        "",
+    ),
+)
+"""What is asked of a new study: field, words, help, whether it is needed or long."""
+FIRST: Mapping[str, tuple[str, str, str]] = {
+    "harm": (
+        "Say what counts as harm",
+        "Read one definition, sort a dozen replies, and see where you part from it.",
+        "/harms/shaming",
+    ),
+    "explore": (
+        "Talk with a system",
+        "As one of the users, in one of the places. Branch, mark, write down what you find.",
+        "/explore",
+    ),
+    "map": (
+        "Find what was not asked yet",
+        "See which users, places and harms no test conversation covers, and fill a hole.",
+        "/map",
+    ),
+    "review": ("Read test conversations", "One after another: accept, reject, say why.", "/review"),
+    "look": ("Look around", "How far the study is in each of its three moments, and what is missing.", ""),
+}
+"""What one may do first in the example: key -> words, what it is, where in the study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +77,19 @@ class Start(Page):
 
     template: ClassVar[str] = "start.html.j2"
     studies: tuple[tuple[str, str], ...]
+    first: Mapping[str, tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStudyPage(Page):
+    """The form that begins a study, with what was wrong with what was sent."""
+
+    template: ClassVar[str] = "new_study.html.j2"
+    given: Mapping[str, str]
+    asked: tuple[tuple[str, str, str, str], ...] = ASKED
+    issues: Sequence[Issue] = ()
+    wrong: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Field -> what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,13 +204,42 @@ def start(ask: Ask) -> Answer:
     ]
     if len(found) == 1 and "choose" not in ask.query:
         return See(f"/studies/{found[0][0]}")
-    return Start(heading="Studies" if found else "What do you want to test?", studies=tuple(found))
+    heading = "Studies" if found else "What do you want to do first?"
+    return Start(heading=heading, studies=tuple(found), first=FIRST)
 
 
 def begin(ask: Ask) -> Answer:
-    """Declare the example study."""
+    """Declare the example study, and go where somebody wants to go first."""
     done = apply(ask.workspace, example(EXAMPLE) / "study.yaml", why="the example study")
-    return See(f"/studies/{done.study}", "begun")
+    _, _, to = FIRST.get(ask.form.text("first"), FIRST["look"])
+    return See(f"/studies/{done.study}{to}", "begun")
+
+
+def new(ask: Ask) -> Answer:
+    """The form that begins a study."""
+    del ask
+    return NewStudyPage(heading="A study of your own", given={"languages": "en"})
+
+
+def add(ask: Ask) -> Answer:
+    """Begin it, or say why not."""
+    given = {name: ask.form.text(name) for name, *_ in ASKED}
+    slug = given["slug"] or slugify(given["title"]) or "study"
+    content: Mapping[str, Any] = {
+        "title": given["title"],
+        "languages": given["languages"].replace(",", " ").split(),
+        "charter": {
+            name: given[name] for name in ("purpose", "decision", "system_under_test") if given[name]
+        },
+    }
+    try:
+        begin_study(ask.workspace, slug, content)
+    except InputError as error:
+        wrong = {issue.path.split(".")[0]: issue.message for issue in error.issues}
+        return NewStudyPage(
+            heading="A study of your own", given=given, issues=error.issues, wrong=wrong, status=422
+        )
+    return See(f"/studies/{slug}", "study-begun")
 
 
 def overview(ask: Ask) -> Answer:

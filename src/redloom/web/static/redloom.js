@@ -28,7 +28,7 @@ function go(to) {
 function press(key) {
   if (before === "g") return go(key);
   if (key === "?") return document.getElementById("keys").showModal() ?? true;
-  if (key === "j" || key === "k") return walk(key === "j" ? 1 : -1);
+  if ((key === "j" || key === "k") && walk(key === "j" ? 1 : -1)) return true;
   if (key === "x") return choose();
   const marked = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!marked) return false;
@@ -52,7 +52,9 @@ async function swap(answer) {
   const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-swap]");
   const here = document.querySelector("[data-swap]");
   if (!found || !here) return location.assign(answer.url);
+  const focused = here.contains(document.activeElement) ? document.activeElement.id : "";
   here.replaceWith(found);
+  if (focused) document.getElementById(focused)?.focus();
   touched = false;
   if (answer.url) history.replaceState(null, "", answer.url);
   listen();
@@ -82,6 +84,22 @@ function listen() {
   };
   streaming.onerror = () => setTimeout(end, 1000);
 }
+
+// A part that says how soon it changes is fetched anew, unless somebody is in it; the whole page once it changes no more.
+async function look() {
+  const here = document.querySelector("[data-again]");
+  if (!here) return;
+  if (!document.hidden && !here.contains(document.activeElement)) {
+    const answer = await fetch(location.href).catch(() => null);
+    const found = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-again]");
+    if (answer?.ok && !found) return location.reload();
+    if (found) here.replaceWith(found);
+  }
+  setTimeout(look, here.dataset.again * 1000);
+}
+setTimeout(look, (document.querySelector("[data-again]")?.dataset.again ?? 0) * 1000);
+const waiting = document.querySelector("[data-reload]");
+if (waiting) setTimeout(() => location.reload(), waiting.dataset.reload * 1000);
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
