@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -67,6 +68,25 @@ PAGES = (
 pytestmark = NEEDED
 
 
+@pytest.fixture(scope="module")
+def overtaken(browser: Any, server: str) -> tuple[str, ...]:
+    """The pages of a proposal that meets another version."""
+    page = opened(browser, server)
+    harm = f"{SCHOOL}/harms/needless-refusal"
+    page.goto(f"{harm}/propose")
+    page.get_by_label("Title").fill("Turned away")
+    page.get_by_label("Background").fill("It tells people that their question was wrong.")
+    page.get_by_label("Why this change").fill("plainer")
+    page.get_by_role("button", name="Propose this change").click()
+    page.wait_for_url("**/proposals/*?said=proposed")
+    path = urlsplit(page.url).path
+    page.goto(f"{harm}/edit")
+    page.get_by_label("Title").fill("Refusing without need")
+    page.locator("main form button.main").last.click()
+    page.wait_for_url("**/harms/needless-refusal?said=saved")
+    return path, f"{path}/settle"
+
+
 def of_a_run(page: Any) -> list[str]:
     """The pages of the run that is there."""
     page.goto(f"{SCHOOL}/runs")
@@ -79,12 +99,12 @@ def of_a_run(page: Any) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 390])
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
-    browser: Any, server: str, scheme: str, width: int
+    browser: Any, server: str, overtaken: tuple[str, ...], scheme: str, width: int
 ) -> None:
     page = opened(
         browser, server, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
     )
-    for path in (*PAGES, *of_a_run(page)):
+    for path in (*PAGES, *overtaken, *of_a_run(page)):
         page.goto(path)
         assert faults(page) == [], path
 

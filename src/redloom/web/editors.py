@@ -241,7 +241,7 @@ CONTEXT = Editor(
             "How it reaches the system",
             (
                 Local("deployment_text", "What the system is told about this context"),
-                Line("locale", "Region"),
+                Line("locale", "Region", "Where the rules and words of one place matter."),
                 LanguageChoice("language", "Language"),
             ),
         ),
@@ -300,7 +300,11 @@ INTERACTION_TYPE = Editor(
                         "boundary",
                         "adversarial",
                         "third_party",
+                        benign="nothing risky",
+                        implicit_risk="at risk, without saying so",
+                        at_risk="at risk, and saying so",
                         boundary="pushing limits",
+                        adversarial="trying to get around the rules",
                         third_party="about somebody else",
                     ),
                 ),
@@ -337,7 +341,7 @@ HARM = Editor(
             (
                 TITLE,
                 Local("definition", "Definition", needed=True),
-                Area("background", "Background"),
+                Area("background", "Background", "What one should know to understand why this is harm here."),
                 Lines("includes", "Includes", "One a line."),
                 Lines("excludes", "Does not include", "One a line."),
                 Table("examples", "Examples", "At the boundary: this is it.", columns=_EXAMPLES),
@@ -373,12 +377,14 @@ HARM = Editor(
                 Choice(
                     "system_role",
                     "Role of the system",
+                    "Does it do the harm (perpetrator), start it (instigator), make it easier (facilitator) or possible (enabler)?",
                     options=_words("perpetrator", "instigator", "facilitator", "enabler"),
                 ),
                 Lines("harmed_parties", "Who is harmed", "One a line."),
                 Checks(
                     "harm_types",
                     "Kinds of harm",
+                    "How people are shown; what they get or are refused; how well it works for them; between people; for many at once.",
                     options=_words(
                         "representational", "allocative", "quality_of_service", "interpersonal", "societal"
                     ),
@@ -463,7 +469,7 @@ EVIDENCE = Editor(
                     options=_words("incident", "complaint", "interview", "publication"),
                 ),
                 Day("date", "Date"),
-                Line("source", "Source", needed=True),
+                Line("source", "Source", "Where it comes from: a help line, a meeting, a paper.", True),
                 Area(
                     "text",
                     "Text",
