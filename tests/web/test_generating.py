@@ -56,7 +56,7 @@ def send(visitor: Visitor, drafting: Drafting, page: PageFound) -> PageFound:
     done = visitor.send(GENERATE, page.form("/generate").fields)
     assert done.status_code == 303, PageFound(done.text).text
     where = done.headers["location"]
-    assert drafting.wait(where.rpartition("/")[2], seconds=10)
+    assert drafting.wait(where.rpartition("/")[2], seconds=60)
     return visitor.get(where)
 
 
