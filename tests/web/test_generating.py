@@ -239,6 +239,16 @@ def test_a_batch_shows_how_far_it_is_and_stops_with_what_it_has(
     assert school.send(f"{where}/stop", []).headers["location"] == f"{where}?said=not-stopped"
 
 
+def test_a_batch_that_is_stopped_at_once_says_so(
+    school: Visitor, workspace: Workspace, drafting: Drafting, script: Path
+) -> None:
+    shown = show_requests(workspace, "school-health", "slow", declare_slow(workspace, script))
+    for _ in range(5):
+        batch = drafting.start(workspace, "school-health", shown)
+        assert drafting.stop(batch) and not drafting.is_live(batch)
+        assert look(workspace, "school-health", batch).state == "stopped"
+
+
 def test_a_batch_whose_process_ended_says_so(
     school: Visitor, workspace: Workspace, drafting: Drafting, script: Path
 ) -> None:

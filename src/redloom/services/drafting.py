@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -104,6 +105,7 @@ class Drafting:
     def __init__(self) -> None:
         self._background = Background("redloom-drafting")
         self._live: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
 
     def is_live(self, batch: str) -> bool:
         """Whether this process has it written now."""
@@ -113,15 +115,17 @@ class Drafting:
         """Send what was shown, one request after another; gives back the batch's id at once."""
         id = begin(workspace, study, shown)
         work = self._write(workspace, study, id, shown)
-        self._live[id] = asyncio.run_coroutine_threadsafe(work, self._background.running())
+        with self._lock:  # it may end at once
+            self._live[id] = asyncio.run_coroutine_threadsafe(work, self._background.running())
         return id
 
     def stop(self, batch: str) -> bool:
         """Send nothing more of it and give up what is in flight; False where this process does not write it."""
-        task = self._live.get(batch)
-        if task is None:
+        task, loop = self._live.get(batch), self._background.loop
+        if task is None or loop is None:
             return False
-        task.cancel()
+        # After its first step, so that none ends unseen.
+        loop.call_soon_threadsafe(loop.call_soon, task.cancel)
         return self.wait(batch, seconds=CLOSING_SECONDS)
 
     def wait(self, batch: str, *, seconds: float) -> bool:
@@ -145,7 +149,8 @@ class Drafting:
         except (RedloomError, asyncio.CancelledError):
             pass  # the batch says it
         finally:
-            del self._live[id]
+            with self._lock:
+                del self._live[id]
 
 
 def begin(workspace: Workspace, study: str, shown: Shown) -> str:

@@ -340,12 +340,14 @@ class Releases:
     def compare(self, before: int, after: int, *, most: int) -> CaseChanges:
         """What became of the cases between two releases, by their digests; no case but the first ``most`` is read.
 
-        Both are streamed side by side, since releases hold their cases by slug.
+        What both hold just so is left to the database; the rest is streamed side by side.
         """
         counts: Counter[str] = Counter()
         added, removed = list[str](), list[str]()
         changed: list[tuple[str, int, int]] = []
-        for slug, old, new in _side_by_side(self._members(before), self._members(after)):
+        for slug, old, new in _side_by_side(
+            self._members(before, unlike=after), self._members(after, unlike=before)
+        ):
             if old is None or new is None:
                 counts["added" if old is None else "removed"] += 1
                 first = added if old is None else removed
@@ -368,19 +370,20 @@ class Releases:
             first_changed=tuple((slug, bodies[a], bodies[b]) for slug, a, b in changed),
         )
 
-    def _members(self, release_id: int) -> Iterator[_Member]:
-        """The cases of a release with their digests, by slug, streamed."""
-        query = (
-            sa.select(
-                definition.c.slug,
-                definition_version.c.id,
-                definition_version.c.digest,
-                release_case.c.closure,
+    def _members(self, release_id: int, *, unlike: int) -> Iterator[_Member]:
+        """The cases of a release that another one does not hold just so, with their digests, by slug, streamed."""
+        held, other = (
+            sa.select(release_case.c.version_id, release_case.c.closure).where(
+                release_case.c.release_id == number
             )
-            .join_from(release_case, definition_version, release_case.c.version_id == definition_version.c.id)
+            for number in (release_id, unlike)
+        )
+        own = held.except_(other).subquery()
+        query = (
+            sa.select(definition.c.slug, definition_version.c.id, definition_version.c.digest, own.c.closure)
+            .join_from(own, definition_version, definition_version.c.id == own.c.version_id)
             .join(definition, definition.c.id == definition_version.c.definition_id)
-            .where(release_case.c.release_id == release_id)
-            .order_by(release_case.c.ordinal)
+            .order_by(by_code_point(self._connection, definition.c.slug))
         )
         for row in self._connection.execute(query.execution_options(yield_per=CHUNK)):
             yield _Member(*row)
