@@ -293,7 +293,7 @@ async def ask(base: str, addresses: list[str], flying: int) -> list[float]:
 async def ask_all(base: str, cases: int, tries: int, asked: int, flying: int) -> None:
     for name, addresses in pages(base, cases, tries, asked).items():
         settle(base + addresses[0])
-        await ask(base, addresses[:5], 1)  # what is kept in memory afterwards
+        await ask(base, addresses[:30], 1)  # what is kept in memory afterwards
         alone = statistics.median(await ask(base, addresses[:20], 1))
         began = time.perf_counter()
         took = sorted(await ask(base, addresses, flying))

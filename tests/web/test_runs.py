@@ -287,7 +287,7 @@ def test_a_stopped_run_says_the_command_that_goes_on(school: Visitor, workspace:
 def test_programs_read_runs_too(school: Visitor, run: str) -> None:
     api = "/api/v1/studies/school-health/runs"
     listed = school.client.get(api).json()
-    assert [one["run"] for one in listed["runs"]] == [run] and listed["after"] == ""
+    assert [one["told"]["run"] for one in listed["runs"]] == [run] and listed["after"] == ""
     one = school.client.get(f"{api}/{run}").json()
     assert one["run"]["state"] == "completed" and one["arms"][1]["states"] == {"completed": 30}
     assert [judge["rater"] for judge in one["judges"]] == ["rule:refusal"]

@@ -26,10 +26,19 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunLine:
+    """One run as a list shows it."""
+
+    told: Executed
+    system: str
+    begun: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunsPage:
     """Some runs, newest first."""
 
-    runs: tuple[Executed, ...]
+    runs: tuple[RunLine, ...]
     before: str
     """The run that the page before this one ends before; empty on the first."""
     after: str
@@ -82,9 +91,12 @@ def list_page(workspace: Workspace, study: str, *, after: str = "", before: str 
     with workspace.begin() as unit:
         found = unit.runs.page(unit.study_id(study), after=after, before=before, most=PAGE + 1)
         shown, more = split(found, PAGE, back=bool(before))
-        lines = tuple(_far(workspace, unit, run)[0] for run in shown)
+        lines = [
+            RunLine(told=_far(workspace, unit, run)[0], system=run.spec.target_name, begun=run.created_at)
+            for run in shown
+        ]
     return RunsPage(
-        runs=lines,
+        runs=tuple(lines),
         before=shown[0].name if shown and (more if before else after) else "",
         after=shown[-1].name if shown and (before or more) else "",
     )
