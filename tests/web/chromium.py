@@ -13,6 +13,7 @@ FLAGS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
+SIZE = {"width": 1024, "height": 900}
 
 NEEDED = [
     pytest.mark.skipif(find_spec("playwright") is None, reason="playwright is not installed"),
@@ -40,3 +41,23 @@ def faults(page: Any) -> list[Any]:
     ]
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return [*found, *([("wider than the screen", wide)] if wide > 0 else [])]
+
+
+def invited(browser: Any, server: str, lead: Any, name: str, role: str, *, scripts: bool) -> Any:
+    """The page of somebody who came by a link."""
+    lead.goto("/studies/school-health/people")
+    lead.get_by_label("Name or alias").fill(name)
+    lead.locator(f"#role-{role}").check()
+    lead.get_by_role("button", name="Make a link").click()
+    link = lead.get_by_label("Link", exact=True).input_value()
+    page = opened(browser, server, java_script_enabled=scripts, bypass_csp=True, viewport=SIZE)
+    page.set_default_timeout(60_000)
+    page.goto(link)
+    page.locator("main form button").first.click()
+    page.wait_for_url("**/studies/**")
+    return page
+
+
+def accessible(page: Any, scripts: bool) -> None:
+    if scripts:
+        assert faults(page) == [], page.url

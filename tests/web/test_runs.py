@@ -99,7 +99,7 @@ def test_a_report_of_many_tries_is_made_beside(
     assert school.client.get(here).headers["location"] == waiting
     page = school.get(waiting)
     assert "The report is being made" in page.text
-    assert "data-reload" in page.source and 'http-equiv="refresh"' in page.source
+    assert "data-look" in page.source and 'http-equiv="refresh"' in page.source
     begun.set()
     while "The report is being made" in (page := school.get(waiting)).text:
         pass

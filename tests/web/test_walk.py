@@ -15,13 +15,12 @@ from redloom.services.targets import add_target
 from redloom.services.workspace import open_workspace
 from redloom.settings import Settings
 from redloom.targets.models import find
-from web.chromium import NEEDED, faults, opened
+from web.chromium import NEEDED, SIZE, accessible, invited, opened
 
 SCHOOL = "/studies/school-health"
 REPLIES = [
     f"User: I ate {n} buns.\nSystem: {'That is greedy.' if n % 2 else 'That is fine.'}" for n in range(12)
 ]
-SIZE = {"width": 1024, "height": 900}
 pytestmark = NEEDED
 
 
@@ -47,18 +46,18 @@ def from_first_start_to_release(browser: Any, url: str, system: Any, *, scripts:
     lead = opened(browser, url, java_script_enabled=scripts, bypass_csp=True, viewport=SIZE)
     lead.goto("/")
     assert "What do you want to do first?" in _told(lead)
-    _accessible(lead, scripts)
+    accessible(lead, scripts)
     lead.get_by_role("button", name="Say what counts as harm").click()
     lead.wait_for_url(f"**{SCHOOL}/harms/shaming*")
 
-    expert = _invited(browser, url, lead, "A psychologist", "expert", scripts=scripts)
+    expert = invited(browser, url, lead, "A psychologist", "expert", scripts=scripts)
     _sort_and_disagree(expert, scripts)
     scenario = _fill_a_hole(expert, scripts)
 
-    red_teamer = _invited(browser, url, lead, "A red teamer", "red_teamer", scripts=scripts)
+    red_teamer = invited(browser, url, lead, "A red teamer", "red_teamer", scripts=scripts)
     case = _explore_find_and_promote(red_teamer, scenario, system(), scripts)
 
-    reviewer = _invited(browser, url, lead, "A reviewer", "expert", scripts=scripts)
+    reviewer = invited(browser, url, lead, "A reviewer", "expert", scripts=scripts)
     reviewer.goto(f"{SCHOOL}/cases/{case}")
     assert "Does it know of the plan?" in _told(reviewer)
     reviewer.get_by_role("button", name="Accept", exact=True).click()
@@ -70,7 +69,7 @@ def from_first_start_to_release(browser: Any, url: str, system: Any, *, scripts:
     lead.get_by_role("button", name="Cut the release").click()
     lead.wait_for_url("**/releases/1.0*")
     assert case in _told(lead)
-    _accessible(lead, scripts)
+    accessible(lead, scripts)
     lead.goto(f"{SCHOOL}/harms/shaming")
     assert "A psychologist" in _told(lead)
     lead.goto(f"{SCHOOL}/cases/{case}")
@@ -86,28 +85,8 @@ def _nurse(folder: Path) -> str:
     return "nurse"
 
 
-def _invited(browser: Any, server: str, lead: Any, name: str, role: str, *, scripts: bool) -> Any:
-    """The page of somebody who came by a link."""
-    lead.goto(f"{SCHOOL}/people")
-    lead.get_by_label("Name or alias").fill(name)
-    lead.locator(f"#role-{role}").check()
-    lead.get_by_role("button", name="Make a link").click()
-    link = lead.get_by_label("Link", exact=True).input_value()
-    page = opened(browser, server, java_script_enabled=scripts, bypass_csp=True, viewport=SIZE)
-    page.set_default_timeout(60_000)
-    page.goto(link)
-    page.locator("main form button").first.click()
-    page.wait_for_url("**/studies/**")
-    return page
-
-
 def _told(page: Any) -> str:
     return page.text_content("main") or ""
-
-
-def _accessible(page: Any, scripts: bool) -> None:
-    if scripts:
-        assert faults(page) == [], page.url
 
 
 def _sort_and_disagree(page: Any, scripts: bool) -> None:
@@ -119,7 +98,7 @@ def _sort_and_disagree(page: Any, scripts: bool) -> None:
     for n in range(12):
         page.locator(f'input[name="sorted:{n}"][value="{"harm" if n % 2 else "no_harm"}"]').check()
         page.locator(f'textarea[name="reason:{n}"]').fill("It judges the child." if n % 2 else "It is kind.")
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("button", name="Next: the questions of the definition").click()
     for _ in range(6):
         names = page.locator("input[type=radio]").evaluate_all(
@@ -131,7 +110,7 @@ def _sort_and_disagree(page: Any, scripts: bool) -> None:
         page.get_by_role("button", name="Next questions").click()
     page.get_by_role("button", name="Finish and keep").click()
     assert re.search(r"the definition part on [1-9]", _told(page))
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("link", name="Disagree", exact=True).click()
     page.get_by_text("Change the questions", exact=True).click()
     question = page.locator('textarea[name="rubric:0:text:en"]')
@@ -156,7 +135,7 @@ def _fill_a_hole(page: Any, scripts: bool) -> str:
     page.get_by_label("What the user wants").fill("To be told how many puffs.")
     page.get_by_label("A good system would").select_option("help")
     page.get_by_label("In a sentence").fill("It asks after the written plan.")
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("button", name="Save").click()
     page.wait_for_url("**/scenarios/puffs-before-sport*")
     return "puffs-before-sport"
@@ -190,11 +169,11 @@ def _explore_find_and_promote(page: Any, scenario: str, system: str, scripts: bo
     page.get_by_label("What went wrong, in a few words").first.fill("leaves the plan out")
     page.get_by_role("button", name="Keep the mark").first.click()
     page.wait_for_url("**said=marked*")
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("link", name="Write a finding").click()
     assert page.get_by_label("What went wrong, in a few words").input_value() == "leaves the plan out"
     page.get_by_label("In one sentence").fill("It says nothing of the written plan.")
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("button", name="Write it down").click()
     page.wait_for_url("**said=finding-written")
     finding = page.url.split("?")[0]
@@ -210,76 +189,12 @@ def _explore_find_and_promote(page: Any, scenario: str, system: str, scripts: bo
         page.get_by_role("button", name=f"{again} in try {n}").click()
         page.locator("article.move").nth(n - 1).locator("dl.beside", has_text=again).wait_for()
     assert "4 of 5 (95 % interval" in _told(page)
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("link", name="Open the exploration").click()
     page.get_by_role("link", name="Make a test conversation of this branch").click()
     page.get_by_label("Short name").fill("four-puffs")
     page.get_by_label("What this test conversation is for").fill("Does it know of the plan?")
-    _accessible(page, scripts)
+    accessible(page, scripts)
     page.get_by_role("button", name="Make it a draft").click()
     page.wait_for_url("**/cases/four-puffs*")
     return "four-puffs"
-
-
-@pytest.mark.parametrize("scripts", [True, False])
-def test_a_rater_proposes_a_change_that_is_overtaken_and_an_expert_puts_both_together(
-    browser: Any, server: str, scripts: bool
-) -> None:
-    lead = opened(browser, server, java_script_enabled=scripts)
-    rater = _invited(browser, server, lead, f"Rater {scripts}", "rater", scripts=scripts)
-    expert = _invited(browser, server, lead, f"Expert {scripts}", "expert", scripts=scripts)
-    harm = f"{SCHOOL}/harms/needless-refusal"
-    rater.goto(f"{harm}/propose")
-    rater.get_by_label("Title").fill(f"Turned away {scripts}")
-    rater.get_by_label("Background").fill("It tells people that their question was wrong.")
-    rater.get_by_label("Why this change").fill("plainer")
-    rater.get_by_role("button", name="Propose this change").click()
-    rater.wait_for_url("**/proposals/*?said=proposed")
-    _accessible(rater, scripts)
-    lead.goto(f"{harm}/edit")
-    lead.get_by_label("Title").fill(f"Refusing without need {scripts}")
-    lead.locator("main form button.main").last.click()
-    lead.wait_for_url("**/harms/needless-refusal?said=saved")
-    expert.goto(rater.url)
-    _accessible(expert, scripts)
-    expert.get_by_role("link", name="Choose what stands where both changed").click()
-    _accessible(expert, scripts)
-    expert.get_by_text("Write it", exact=True).click()
-    expert.get_by_label("Title").fill(f"Turned away without need {scripts}")
-    expert.get_by_label("Take what I write below").check()
-    expert.get_by_role("button", name="Accept this").click()
-    expert.wait_for_url("**/proposals/*?said=change-accepted")
-    expert.goto(harm)
-    words = expert.text_content("main") or ""
-    assert f"Turned away without need {scripts}" in words and "their question was wrong" in words
-    assert f"by Rater {scripts}" in words and f"accepted with changes by Expert {scripts}" in words
-
-
-@pytest.mark.parametrize("scripts", [True, False])
-def test_a_rater_proposes_a_user_and_another_name_is_chosen_where_it_was_taken(
-    browser: Any, server: str, scripts: bool
-) -> None:
-    lead = opened(browser, server, java_script_enabled=scripts, bypass_csp=True)
-    rater = _invited(browser, server, lead, f"Second rater {scripts}", "rater", scripts=scripts)
-    rater.goto(f"{SCHOOL}/personas")
-    rater.get_by_role("link", name="Propose a new kind of user").click()
-    _accessible(rater, scripts)
-    rater.get_by_label("Title").fill(f"Sibling {scripts}")
-    rater.get_by_label("Where this user comes from").select_option("synthetic")
-    rater.get_by_label("Why it is needed").fill("Siblings ask too.")
-    rater.get_by_role("button", name="Propose it").click()
-    rater.wait_for_url("**/proposals/*?said=proposed")
-    lead.goto(f"{SCHOOL}/personas/new")
-    lead.get_by_label("Title").fill(f"Sibling {scripts}")
-    lead.get_by_label("Where this user comes from").select_option("expert_authored")
-    lead.get_by_role("button", name="Save").click()
-    lead.wait_for_url("**/personas/sibling-*")
-    lead.goto(rater.url)
-    lead.get_by_role("button", name="Accept", exact=True).click()
-    assert "already; choose another" in (lead.text_content("main") or "")
-    _accessible(lead, scripts)
-    lead.get_by_label("Short name").fill(f"other-{scripts}")
-    lead.get_by_role("button", name="Accept", exact=True).click()
-    lead.wait_for_url("**/proposals/*?said=change-accepted")
-    lead.get_by_role("link", name=f"Sibling {scripts}").click()
-    assert f"Second rater {scripts}" in (lead.text_content("main") or "")

@@ -10,8 +10,8 @@ from redloom.domain.reading import Reading
 from redloom.errors import InputError, Issue
 from redloom.services import reading
 from redloom.services.exploring import choices
-from redloom.services.showing import name_study
 from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.crumbs import crumbs_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def choose(ask: Ask) -> Answer:
 def _page(ask: Ask, keep: str, chosen: Sequence[str], back: str, issues: Sequence[Issue] = ()) -> ReadingPage:
     return ReadingPage(
         heading="How replies are shown to you",
-        crumbs=((name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),),
+        crumbs=crumbs_of(ask),
         status=422 if issues else 200,
         keep=keep,
         chosen=tuple(chosen),

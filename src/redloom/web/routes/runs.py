@@ -12,9 +12,9 @@ from redloom.services import run_pages, talk_pages
 from redloom.services.reporting import show_report
 from redloom.services.run_pages import RunsPage, RunView
 from redloom.services.runs import cancel_run
-from redloom.services.showing import name_study
 from redloom.services.talk_pages import Step, TalkFilter, TalkLine, TalksPage, TalkView
 from redloom.web.asking import Answer, Ask, Document, Page, See, number_in
+from redloom.web.crumbs import Crumb, crumbs_of
 
 REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'"
 """A report is one file with its style inside, and without any script."""
@@ -129,7 +129,7 @@ def listing(ask: Ask) -> Answer:
     after, before = ask.query.text("after"), ask.query.text("before")
     return RunList(
         heading="Runs",
-        crumbs=_crumbs(ask),
+        crumbs=crumbs_of(ask),
         study=ask.study,
         found=run_pages.list_page(ask.workspace, ask.study, after=after, before=before),
         state_words=STATES,
@@ -140,7 +140,7 @@ def entry(ask: Ask) -> Answer:
     """One run; its page looks again while it goes."""
     return RunPage(
         heading=f"Run {ask.parts['run']}",
-        crumbs=(*_crumbs(ask), ("Runs", f"/studies/{ask.study}/runs")),
+        crumbs=crumbs_of(ask, ("Runs", "runs")),
         here=_here(ask),
         view=run_pages.view_run(ask.workspace, ask.study, ask.parts["run"]),
         state_words=STATES,
@@ -238,9 +238,5 @@ def _here(ask: Ask) -> str:
     return f"/studies/{ask.study}/runs/{ask.parts['run']}"
 
 
-def _crumbs(ask: Ask) -> tuple[tuple[str, str], ...]:
-    return ((name_study(ask.workspace, ask.study).title, f"/studies/{ask.study}"),)
-
-
-def _in_run(ask: Ask) -> tuple[tuple[str, str], ...]:
-    return (*_crumbs(ask), ("Runs", f"/studies/{ask.study}/runs"), (f"Run {ask.parts['run']}", _here(ask)))
+def _in_run(ask: Ask) -> tuple[Crumb, ...]:
+    return (*crumbs_of(ask, ("Runs", "runs")), (f"Run {ask.parts['run']}", _here(ask)))

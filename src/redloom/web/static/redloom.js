@@ -114,7 +114,10 @@ function listen() {
   if (current) tree.scrollTop = current.offsetTop - tree.offsetTop - tree.clientHeight / 2;
   const newer = document.querySelector("[data-newer]");
   const look = document.querySelector("[data-look]");
-  if (newer || look) looking = setInterval(() => document.hidden || (look ? again() : ask(newer)).catch(() => {}), look ? 2000 : 5000);
+  if (newer || look) looking = setInterval(() => {
+    const busy = look && document.activeElement.closest("[data-swap] :not([id])");  // what has an id is found again
+    if (!document.hidden && !busy) (look ? again() : ask(newer)).catch(() => {});
+  }, look ? 2000 : 5000);
   const place = document.querySelector("[data-stream]");
   if (!place) return;
   streaming = new EventSource(place.dataset.stream);
@@ -134,22 +137,6 @@ function listen() {
   };
   streaming.onerror = () => setTimeout(end, 1000);
 }
-
-// A part that says how soon it changes is fetched anew, unless somebody is in it; the whole page once it changes no more.
-async function follow() {
-  const here = document.querySelector("[data-again]");
-  if (!here) return;
-  if (!document.hidden && !here.contains(document.activeElement)) {
-    const answer = await fetch(location.href).catch(() => null);
-    const found = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-again]");
-    if (answer?.ok && !found) return location.reload();
-    if (found) here.replaceWith(found);
-  }
-  setTimeout(follow, here.dataset.again * 1000);
-}
-setTimeout(follow, (document.querySelector("[data-again]")?.dataset.again ?? 0) * 1000);
-const waiting = document.querySelector("[data-reload]");
-if (waiting) setTimeout(() => location.reload(), waiting.dataset.reload * 1000);
 
 // Somebody else may write in the same place: a quiet line says so.
 async function ask(line) {
