@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from helpers_create.small import small_document, to_study
 from redloom.datasets.study_file import StudyFile
@@ -81,6 +82,34 @@ def test_what_is_explored_found_and_promoted_belongs_to_one_study(
         exploring.open_exploration(workspace, "other", id)
     with pytest.raises(UnknownNameError):
         findings.open_finding(workspace, "other", number)
+
+
+def test_a_reply_that_comes_while_one_reads_is_never_without_its_words(workspace: Workspace) -> None:
+    apply_study(workspace, StudyFile(to_study(small_document(study="small")), "small.yaml"))
+    add_target(workspace, "small", "nurse", Target(system="scripted:nowhere.json"))
+    id = exploring.begin(workspace, "small", scenario=None, targets=["nurse"])
+    (made,) = exploring.say(workspace, "small", id, "Hello?", after=None).exchanges
+    with workspace.begin() as unit:
+        stored = unit.explorations.get(bytes.fromhex(id))
+        assert stored is not None
+        (asked,) = unit.explorations.exchanges(stored)
+
+    came: list[bool] = []
+
+    def comes(*_: object) -> None:
+        if came:
+            return
+        came.append(True)
+        with workspace.begin() as unit:
+            said = exploring.turn_of(stored, asked, "Hello?", "Good evening.", "stop")
+            assert unit.explorations.settle(stored.id, made, "answered", said, None)
+
+    with workspace.begin() as reader:
+        event.listen(reader.connection, "after_cursor_execute", comes)
+        (first,) = reader.explorations.exchanges(stored)
+        (then,) = reader.explorations.exchanges(stored)
+    assert first.state == "asked" or first.turn is not None
+    assert (then.state, then.reply) == ("answered", "Good evening.")
 
 
 def test_how_replies_are_shown_is_kept_by_study_and_person(workspace: Workspace) -> None:

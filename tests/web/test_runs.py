@@ -37,7 +37,7 @@ def test_a_run_leads_to_its_conversations_and_its_report(school: Visitor, run: s
     assert "Completed : 60 of 60 tries" in page.text and "provisional" in page.text
     assert f"{SCHOOL}/runs/{run}/conversations?arm=no_context&state=completed" in page.links
     assert "1 in full, 1 in no context" in page.text and "rule:refusal a rule" in page.text
-    assert "Cancel" not in page.text and "data-again" not in page.source
+    assert "Cancel" not in page.text and "data-look" not in page.source
 
 
 def test_runs_are_paged_by_name(school: Visitor, workspace: Workspace, run: str) -> None:
@@ -259,12 +259,12 @@ def test_a_run_that_goes_is_looked_at_again_and_can_be_cancelled(
     with workspace.begin() as unit:
         unit.runs.set_state(find_run(unit, run).id, "running", None, None)
     page = school.get(here)
-    assert "data-again" in page.source and 'http-equiv="refresh"' in page.source
+    assert "data-look" in page.source and 'http-equiv="refresh"' in page.source
     assert f"redloom resume {run}" in page.text or "conversations a minute" in page.text
     done = school.send(f"{here}/cancel", page.form("/cancel").filled())
     assert done.status_code == 303
     page = school.get(done.headers["location"])
-    assert "cancelled, for good" in page.text and "data-again" not in page.source
+    assert "cancelled, for good" in page.text and "data-look" not in page.source
     assert "nothing to cancel" not in page.text
 
 

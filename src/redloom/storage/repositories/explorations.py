@@ -169,11 +169,12 @@ class Explorations:
 
     def exchanges(self, found: StoredExploration) -> list[Exchange]:
         """All exchanges of an exploration with their turns, oldest first."""
-        keys = [bytes.fromhex(lane.interaction) for lane in found.body.lanes]
-        rows = self._connection.execute(sa.select(turn).where(turn.c.interaction.in_(keys)))
-        turns = {bytes(row.id): to_turn(row) for row in rows}
         query = sa.select(exchange).where(exchange.c.exploration == found.id).order_by(exchange.c.id)
-        return [_exchange(row, turns.get(bytes(row.id))) for row in self._connection.execute(query)]
+        rows = self._connection.execute(query).all()  # before the turns: a reply that came has one by then
+        keys = [bytes.fromhex(lane.interaction) for lane in found.body.lanes]
+        made = self._connection.execute(sa.select(turn).where(turn.c.interaction.in_(keys)))
+        turns = {bytes(row.id): to_turn(row) for row in made}
+        return [_exchange(row, turns.get(bytes(row.id))) for row in rows]
 
     def newer(self, exploration: bytes, seen: bytes) -> dict[bytes, str]:
         """Move -> its author, for exchanges after this one, oldest first."""

@@ -244,7 +244,8 @@ class ExplorationTold:
     harm: Content | None
     moves: list[MoveTold]
     marks: list[MarkTold]
-    harms: list[tuple[str, str]]
+    harms: dict[str, str]
+    """Slug -> title."""
     whats: list[str]
 
 
