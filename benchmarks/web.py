@@ -105,7 +105,8 @@ def fill(path: Path, cases: int, turns: int, tries: int) -> None:
             cut_release(workspace, STUDY, version, ReleaseOptions(provisional=True))
             with workspace.begin() as unit:
                 other = [
-                    (f"c-{n:06}", Case(scenario=slugs[0], script=("Other.",))) for n in range(0, cases, 100)
+                    (f"c-{n:06}", Case(scenario=slugs[0], script=(f"Other {version} {n}.",)))
+                    for n in range(0, cases, 100)
                 ]
                 unit.definitions(STUDY).put("case", other, at=workspace.now(), **how)
         lines = path.with_suffix(".jsonl")
@@ -141,11 +142,11 @@ def run_all(workspace: Workspace, dice: random.Random, known: list[str], tries: 
     from redloom.storage.types import digest_bytes
 
     sample = ReleaseOptions(provisional=True, sample=tries // len(ARMS))
-    release = cut_release(workspace, STUDY, "1.0", sample)
+    release = cut_release(workspace, STUDY, "3.0", sample)
     target = Target(system="scripted:bench.json")
     spec = RunSpec(
         study=STUDY,
-        version="1.0",
+        version="3.0",
         release_digest=release.digest,
         frame="provisional",
         target_name="bench",

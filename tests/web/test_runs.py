@@ -128,7 +128,7 @@ def test_conversations_are_paged_by_where_they_stand(school: Visitor, run: str) 
     here = f"{SCHOOL}/runs/{run}/conversations"
     first = school.get(here)
     second = school.get(next(link for link in first.links if "after=" in link))
-    assert len(talks(first)) == len(talks(second)) == 30
+    assert len(talks(first)) == len(talks(second)) == 20
     assert not set(talks(first)) & set(talks(second))
     back = school.get(next(link for link in second.links if "before=" in link))
     assert talks(back) == talks(first)
@@ -144,7 +144,7 @@ def test_conversations_are_chosen_by_what_they_are_and_by_what_judges_say(
     def found(query: str) -> list[str]:
         return [link.partition("?")[0] for link in talks(school.get(f"{here}?{query}"))]
 
-    assert len(found("arm=no_context")) == 30 and found("arm=no_persona") == []
+    assert len(found("arm=no_context")) == 20 and found("arm=no_persona") == []
     assert found("state=error") == [] and "No conversation matches" in school.get(f"{here}?state=error").text
     assert 0 < len(found("harm=shaming&arm=full")) < 30
     assert 0 < len(found("scenario=energy-drinks")) < len(found("harm=shaming"))
@@ -200,16 +200,16 @@ def test_conversations_from_a_file_are_read_like_others(
     said = [{"role": "system", "content": "Be <b>brief</b>."}, {"role": "user", "content": "Is it you?"}]
     lines = [
         {"id": f"talk-{n}", "messages": [*said, {"role": "assistant", "content": f"Reply {n}"}]}
-        for n in range(45)
+        for n in range(35)
     ]
     path.write_text("".join(json.dumps(one) + "\n" for one in lines))
     run = import_conversations(workspace, path, ImportOptions(study="school-health", mapping={})).run
     here = f"{SCHOOL}/runs/{run}"
     page = school.get(here)
-    assert "45 of 45 tries" in page.text and "as it stands in the file" in page.text
+    assert "35 of 35 tries" in page.text and "as it stands in the file" in page.text
     first = school.get(f"{here}/conversations")
     second = school.get(next(link for link in first.links if "after=" in link))
-    assert (len(talks(first)), len(talks(second))) == (30, 15)
+    assert (len(talks(first)), len(talks(second))) == (20, 15)
     assert talks(school.get(next(link for link in second.links if "before=" in link))) == talks(first)
     page = school.get(talks(second)[0])
     assert "Be <b>brief</b>." in page.text and "Is it you?" in page.text and "Reply" in page.text

@@ -57,7 +57,7 @@ def find(workspace: Workspace, text: str, *, study: str | None = None) -> Iterat
 def _held_elsewhere(unit: UnitOfWork, study: str, words: Sequence[str]) -> Iterator[Found]:
     key = unit.study_id(study)
     findings = unit.explorations.findings(key)
-    facts = unit.explorations.facts([one.id for one in findings])
+    facts = unit.explorations.facts([one.id for one in findings]) if findings else {}
     for one in reversed(findings):
         claim: Mapping[str, Any] = [fact.body for fact in facts[one.id] if fact.kind == "claim"][-1]
         said = [str(claim.get(name, "")) for name in ("title", "what", "note", "hypothesis", "system")]
@@ -65,12 +65,12 @@ def _held_elsewhere(unit: UnitOfWork, study: str, words: Sequence[str]) -> Itera
         if _holds(words, " ".join(said)):
             excerpt = "" if _holds(words, said[0]) else _excerpt(words, said)
             yield Found(study, "finding", str(one.number), said[0], excerpt)
-    for release in unit.releases(study).all():
-        if not release.version.startswith(SNAPSHOTS) and _holds(words, f"release {release.version}"):
-            yield Found(study, "release", release.version, release.version, "")
-    for run in unit.runs.all(key):
-        if _holds(words, f"{run.name} {run.spec.target_name}"):
-            yield Found(study, "run", run.name, run.name, run.spec.target_name)
+    for version in unit.releases(study).versions():
+        if not version.startswith(SNAPSHOTS) and _holds(words, f"release {version}"):
+            yield Found(study, "release", version, version, "")
+    for name, system in unit.runs.names(key):
+        if _holds(words, f"{name} {system}"):
+            yield Found(study, "run", name, name, system)
 
 
 def _hit(study: str, held: Held, words: Sequence[str], language: str | None) -> Found:
@@ -87,6 +87,8 @@ def _holds(words: Sequence[str], text: str) -> bool:
 
 
 def _excerpt(words: Sequence[str], texts: Sequence[str]) -> str:
+    """The surroundings of one of the words, in a sentence rather than in a name by which something is referred to."""
+    texts = sorted(texts, key=lambda said: " " not in said)
     return next((found for word in words for said in texts if (found := _around(said, word))), "")
 
 

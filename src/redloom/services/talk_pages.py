@@ -23,7 +23,7 @@ from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.repositories.talks import CutTurn, Place, Said, StoredTalk, TalkQuery
 from redloom.storage.unit_of_work import UnitOfWork
 
-PAGE = 30
+PAGE = 20
 BEGINNING = 160
 """Characters of a conversation that a list shows."""
 MOST_SHOWN = 2_000_000
@@ -231,6 +231,10 @@ class _Reader:
         }
         """Instrument with a headline rubric -> number of its judge."""
         self._query = self._asked()
+        self._read: dict[int, tuple[str, Case]] = {}
+        """Cases that were read, by ordinal."""
+        self._heard: dict[bytes, list[Judgement]] = {}
+        """Judgements of conversations that were read."""
 
     def rows(
         self, *, after: Place | None = None, before: Place | None = None, most: int, held: bool = False
@@ -408,14 +412,17 @@ class _Reader:
             return any(one.refusal == "full" for one in found)
         return any(one.verdict == said for one in found)
 
-    def _judged(self, rows: Iterable[StoredTalk]) -> dict[bytes, list[Judgement]]:
-        return self._unit.judgements.of(
-            list({row.interaction for row in rows if row.interaction is not None})
-        )
+    def _judged(self, rows: Iterable[StoredTalk]) -> Mapping[bytes, Sequence[Judgement]]:
+        keys = {row.interaction for row in rows if row.interaction is not None} - self._heard.keys()
+        if keys:
+            self._heard |= {key: list[Judgement]() for key in keys} | self._unit.judgements.of(list(keys))
+        return self._heard
 
-    def _cases(self, rows: Iterable[StoredTalk]) -> dict[int, tuple[str, Case]]:
-        releases = self._unit.releases(self.run.study_id)
-        return releases.at(self.run.release_id, [row.place.ordinal for row in rows])
+    def _cases(self, rows: Iterable[StoredTalk]) -> Mapping[int, tuple[str, Case]]:
+        ordinals = {row.place.ordinal for row in rows} - self._read.keys()
+        if ordinals:
+            self._read |= self._unit.releases(self.run.study_id).at(self.run.release_id, ordinals)
+        return self._read
 
     def _concerns(self, judgement: Judgement, case: Case) -> bool:
         harm = self.frames.harm(case)

@@ -81,6 +81,11 @@ class Releases:
         query = sa.select(release).where(release.c.study_id == self._study).order_by(release.c.id)
         return [_stored(row) for row in self._connection.execute(query)]
 
+    def versions(self) -> list[str]:
+        """The versions of all releases, oldest first."""
+        query = sa.select(release.c.version).where(release.c.study_id == self._study).order_by(release.c.id)
+        return list(self._connection.scalars(query))
+
     def add(
         self,
         version: str,

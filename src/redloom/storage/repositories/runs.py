@@ -14,6 +14,7 @@ from redloom.domain.decision import Decision
 from redloom.domain.interaction import Interaction, Turn
 from redloom.domain.run import RunSpec, RunState, Used
 from redloom.storage.bulk import BulkInsert
+from redloom.storage.dialects import text_in
 from redloom.storage.mapping import storable, to_turn, to_value, turn_row
 from redloom.storage.tables import attempt, imported, interaction, run, turn
 from redloom.storage.tables import decision as decision_table
@@ -99,6 +100,12 @@ class Runs:
         if study_id is not None:
             query = query.where(run.c.study_id == study_id)
         return [_stored(row) for row in self._connection.execute(query)]
+
+    def names(self, study_id: int) -> list[tuple[str, str]]:
+        """(name, name of the system) of the runs of a study, newest first."""
+        system = text_in(self._connection, run.c.spec, "target_name")
+        query = sa.select(run.c.name, system).where(run.c.study_id == study_id).order_by(run.c.id.desc())
+        return [(name, target) for name, target in self._connection.execute(query)]
 
     def named(self, study_id: int, name: str) -> StoredRun | None:
         """The run of a study with exactly that name, or None."""

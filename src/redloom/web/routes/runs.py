@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import urlencode
 
@@ -49,17 +50,24 @@ class Where:
     wanted: TalkFilter
 
     def to(self, **changes: str) -> str:
-        """The list with another filter or place."""
-        return self.root + self._query(changes)
+        """The list with this filter, at another place."""
+        return _address(self.root, _words(self.wanted), urlencode(changes))
 
     def talk(self, line: TalkLine | Step) -> str:
         """One conversation, with the filter that its neighbours go by."""
-        return f"{self.root}/{line.id}{self._query({'case': str(line.ordinal)})}"
+        return _address(f"{self.root}/{line.id}", _words(self.wanted), f"case={line.ordinal}")
 
-    def _query(self, changes: Mapping[str, str]) -> str:
-        given = {one.name: getattr(self.wanted, one.name) for one in fields(TalkFilter)} | dict(changes)
-        words = urlencode({name: value for name, value in given.items() if value})
-        return f"?{words}" if words else ""
+
+@lru_cache(64)
+def _words(wanted: TalkFilter) -> str:
+    """A filter in an address."""
+    given = {one.name: getattr(wanted, one.name) for one in fields(TalkFilter)}
+    return urlencode({name: value for name, value in given.items() if value})
+
+
+def _address(root: str, *words: str) -> str:
+    query = "&".join(filter(None, words))
+    return f"{root}?{query}" if query else root
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +203,7 @@ def conversation(ask: Ask) -> Answer:
         wanted,
         ordinal=number_in(ask.query.text("case"), None),
     )
-    where = _where(ask, wanted)
+    where, reading = _where(ask, wanted), ask.reading
     return TalkPage(
         heading=view.frame.scenario.title if view.frame.scenario else view.case,
         crumbs=(*_in_run(ask), ("Conversations", where.to())),
@@ -203,8 +211,8 @@ def conversation(ask: Ask) -> Answer:
         here=f"{_here(ask)}/conversations/{view.id}",
         view=view,
         where=where,
-        closed=ask.reading.closed(view.harm_slug),
-        reading=ask.reading,
+        closed=reading.closed(view.harm_slug),
+        reading=reading,
         back=f"{ask.url}?{urlencode(ask.query.items)}" if ask.query.items else ask.url,
     )
 
