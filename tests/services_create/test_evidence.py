@@ -86,6 +86,7 @@ def test_what_looks_personal_comes_in_only_where_it_may_stay(
     told = capsys.readouterr().err
     assert "incidents.csv:2: text: looks personal: email address" in told and "ana@" not in told
     assert slugs(workspace) == ["letter"]
+    assert run("import", "evidence", table, "--study", "small", "--personal", "--redact") == 2
     assert run("import", "evidence", table, "--study", "small", "--personal") == 0
     assert slugs(workspace) == ["letter", "one"]
 

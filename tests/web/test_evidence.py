@@ -37,12 +37,27 @@ def test_what_looks_personal_is_marked_and_not_stored_until_it_may_stay(
     assert '<mark title="email address">ana@example.org</mark>' in answer.text
     assert "looks personal: email address" in page.text and "<script>alert" not in answer.text
     form = page.form("/new")
-    assert dict(form.fields)["text"] == text and "stay" not in dict(form.fields)
-    assert school.send(f"{EVIDENCE}/new", [*form.fields, ("stay", "yes")]).status_code == 303
+    assert dict(form.fields)["text"] == text and "personal" not in dict(form.fields)
+    assert school.send(f"{EVIDENCE}/new", [*form.fields, ("personal", "stays")]).status_code == 303
     assert "a-call" in slugs(workspace)
     again = school.get(f"{EVIDENCE}/a-call/edit").form("/edit")
     told = school.send(f"{EVIDENCE}/a-call/edit", again.filled(title="A call at night"))
     assert told.status_code == 422, "that it may stay is remembered for one send only"
+
+
+def test_what_looks_personal_is_taken_out_where_somebody_says_so(
+    school: Visitor, workspace: Workspace
+) -> None:
+    sent = written(school, "Ana (ana@example.org, +49 30 12345678) wrote on 01-05-2024.")
+    done = school.send(f"{EVIDENCE}/new", [*sent, ("personal", "taken_out")])
+    assert done.status_code == 303
+    page = school.get(f"{EVIDENCE}/a-call").text
+    assert "Ana ([email address], [phone number]) wrote on 01-05-2024." in page
+    table = f'{HEADER}\nMail,incident,,press,"to x@example.org",,'
+    assert (
+        school.send(f"{EVIDENCE}/import", [("pasted", table), ("personal", "taken_out")]).status_code == 303
+    )
+    assert "to [email address]" in school.get(f"{EVIDENCE}/mail").text
 
 
 def test_what_is_not_personal_is_stored_at_once(school: Visitor, workspace: Workspace) -> None:
@@ -57,7 +72,7 @@ def test_what_is_proposed_is_looked_at_too(school: Visitor, workspace: Workspace
     sent = form.filled(text="Call +49 30 12345678.", why="fuller")
     answer = rater.send(f"{EVIDENCE}/a-call/propose", sent)
     assert answer.status_code == 422 and '<mark title="phone number">' in answer.text
-    done = rater.send(f"{EVIDENCE}/a-call/propose", [*sent, ("stay", "yes")])
+    done = rater.send(f"{EVIDENCE}/a-call/propose", [*sent, ("personal", "stays")])
     assert "/proposals/" in done.headers["location"]
 
 
@@ -105,7 +120,7 @@ def test_every_problem_of_a_table_is_told_with_its_line_and_nothing_is_stored(
     only = "\n".join([HEADER, rows[3]])
     told = school.send(f"{EVIDENCE}/import", [("pasted", only)])
     assert told.status_code == 422 and "looks personal: email address" in told.text
-    assert school.send(f"{EVIDENCE}/import", [("pasted", only), ("stay", "yes")]).status_code == 303
+    assert school.send(f"{EVIDENCE}/import", [("pasted", only), ("personal", "stays")]).status_code == 303
     other = school.send(f"{EVIDENCE}/import", [("pasted", f"{HEADER}\nMail,incident,,press,other,,")])
     assert "says something else" in other.text
 

@@ -239,7 +239,7 @@ def test_what_an_accepter_writes_is_looked_over_for_what_is_personal(school: Vis
     answer = school.send(where, form.filled(text="Ask somebody@example.org."))
     page = PageFound(answer.text)
     assert answer.status_code == 422 and "email address" in page.text
-    assert school.send(where, [*page.form("/settle").fields, ("stay", "yes")]).status_code == 303
+    assert school.send(where, [*page.form("/settle").fields, ("personal", "stays")]).status_code == 303
     assert "Ask somebody@example.org." in school.get(f"{SCHOOL}/evidence").text
 
 

@@ -24,6 +24,7 @@ from redloom.cli.output import (
 
 if TYPE_CHECKING:
     from redloom.services.cases import CaseLine, CaseView
+    from redloom.services.evidence import Personal
     from redloom.services.workspace import Workspace
 
 
@@ -375,6 +376,9 @@ def import_file(
     personal: Annotated[
         bool, typer.Option("--personal", help="What looks personal in evidence may stay.")
     ] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="What looks personal in evidence is taken out.")
+    ] = False,
     why: Why = "",
     as_json: AsJson = False,
 ) -> None:
@@ -399,7 +403,11 @@ def import_file(
     if format not in formats:
         raise InputError(unknown("format", format, formats))
     if format == "evidence":
-        _import_evidence(file, study, why, as_json, personal=personal)
+        if personal and redact:
+            raise InputError("--personal and --redact exclude each other")
+        _import_evidence(
+            file, study, why, as_json, "stays" if personal else "taken_out" if redact else "told"
+        )
         return
     pairs = [part for text in map or [] for part in text.split(",")]
     wrong = [pair for pair in pairs if "=" not in pair]
@@ -423,7 +431,7 @@ def import_file(
         print(f"{done.study}: {new}, {done.changed} changed, {done.unchanged} unchanged")
 
 
-def _import_evidence(file: Path, study: str, why: str, as_json: bool, *, personal: bool) -> None:
+def _import_evidence(file: Path, study: str, why: str, as_json: bool, personal: Personal) -> None:
     from redloom.services.evidence import import_evidence_file
 
     with workspace() as found:

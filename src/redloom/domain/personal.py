@@ -42,6 +42,11 @@ def pieces(text: str) -> Iterator[tuple[str, str]]:
         yield text[at:], ""
 
 
+def without_personal(text: str) -> str:
+    """The text with the name of what it looked like, in brackets, in the place of all that looks personal."""
+    return "".join(f"[{what}]" if what else piece for piece, what in pieces(text))
+
+
 def _always(text: str) -> int:
     return len(text)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from redloom.datasets.evidence import read_evidence
 from redloom.domain.evidence import Evidence
-from redloom.domain.personal import find_personal, pieces
+from redloom.domain.personal import find_personal, pieces, without_personal
 from redloom.domain.rendering import Frames
 from redloom.domain.scenario import Scenario
 from redloom.errors import InputError, Issue, UnknownNameError
@@ -21,6 +21,8 @@ from redloom.services.workspace import Workspace
 FIELDS = ("title", "source", "text")
 """Where something personal can stand."""
 Caught = Literal["caught", "near", "not"]
+Personal = Literal["told", "taken_out", "stays"]
+"""What becomes of what looks personal: it is told and nothing is stored, it is taken out, or it stays."""
 
 
 def mark_personal(content: Mapping[str, Any]) -> dict[str, Sequence[tuple[str, str]]]:
@@ -29,12 +31,20 @@ def mark_personal(content: Mapping[str, Any]) -> dict[str, Sequence[tuple[str, s
     return {name: tuple(pieces(text)) for name, text in texts.items() if find_personal(text)}
 
 
+def take_out_personal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with ``[email address]`` and the like in the place of what looks personal."""
+    return {
+        name: without_personal(value) if name in FIELDS and isinstance(value, str) else value
+        for name, value in content.items()
+    }
+
+
 def tell_personal(marked: Mapping[str, Sequence[tuple[str, str]]], line: int | None = None) -> list[Issue]:
     """A sentence for each of these fields; it does not repeat what stands there."""
     issues: list[Issue] = []
     for name, parts in marked.items():
         kinds = ", ".join(dict.fromkeys(what for _, what in parts if what))
-        told = f"looks personal: {kinds}; take it out, or say that it may stay"
+        told = f"looks personal: {kinds}; take it out, have it taken out, or say that it may stay"
         issues.append(Issue(told, path=name, line=line))
     return issues
 
@@ -49,12 +59,9 @@ class BroughtIn:
 
 
 def import_evidence(
-    workspace: Workspace, study: str, text: str, *, origin: str, personal: bool = False, why: str = ""
+    workspace: Workspace, study: str, text: str, *, origin: str, personal: Personal = "told", why: str = ""
 ) -> BroughtIn:
-    """The evidence of a CSV text; all of it, or nothing with every problem and its line.
-
-    ``personal``: what looks personal may stay.
-    """
+    """The evidence of a CSV text; all of it, or nothing with every problem and its line."""
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         known = {kind: frozenset(stored.slugs(kind)) for kind in ("harm", "scenario")}
@@ -63,11 +70,14 @@ def import_evidence(
         issues: list[Issue] = []
         new: list[tuple[str, Evidence]] = []
         for row in rows:
-            if not personal:
-                issues += tell_personal(mark_personal(row.evidence.content()), row.line)
+            evidence = row.evidence
+            if personal == "told":
+                issues += tell_personal(mark_personal(evidence.content()), row.line)
+            elif personal == "taken_out":
+                evidence = Evidence.model_validate(take_out_personal(evidence.content()))
             if row.slug not in existing:
-                new.append((row.slug, row.evidence))
-            elif existing[row.slug] != row.evidence.content_digest():
+                new.append((row.slug, evidence))
+            elif existing[row.slug] != evidence.content_digest():
                 told = f"there is evidence {row.slug!r} already, which says something else; give another title, or a column slug"
                 issues.append(Issue(told, line=row.line))
         if issues:
@@ -81,7 +91,7 @@ def import_evidence(
 
 
 def import_evidence_file(
-    workspace: Workspace, study: str, path: Path, *, personal: bool = False, why: str = ""
+    workspace: Workspace, study: str, path: Path, *, personal: Personal = "told", why: str = ""
 ) -> BroughtIn:
     """The evidence of a CSV file; see :func:`import_evidence`. Problems name the file."""
     try:

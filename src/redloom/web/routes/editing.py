@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast, get_args
 
 from redloom.domain.scenario import DIMENSIONS
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import slugify
-from redloom.services import defining, proposals
+from redloom.services import defining, evidence, proposals
 from redloom.services.defining import Opened, Saved
-from redloom.services.evidence import mark_personal, tell_personal
+from redloom.services.evidence import mark_personal, take_out_personal, tell_personal
 from redloom.services.showing import name_study
 from redloom.services.sorting import open_sorting, with_examples
-from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.asking import Answer, Ask, Form, Page, See
 from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import ADDRESSES, COLLECTED, EDITORS, KINDS
 from redloom.web.fields import Editor, Setting
@@ -25,6 +25,7 @@ Personal = Mapping[str, Sequence[tuple[str, str]]]
 Show = Callable[[Sequence[Issue], Personal], Page]
 """The page again, with what is wrong and what looks personal."""
 NOTHING: Personal = {}
+PERSONAL = get_args(evidence.Personal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,7 @@ def store(
     """
     slug = opened.slug if opened else slug
     show = show or _again(ask, kind, opened, content, slug=slug)
-    personal = personal_in(ask, kind, content)
+    content, personal = look_over(ask, kind, content)
     if personal:
         return show(tell_personal(personal), personal)
     base, why = ask.form.text("base") if opened else None, ask.form.text("why")
@@ -138,7 +139,7 @@ def store_proposal(
     """Store a proposed change, or a proposed definition as ``slug``; or show the page again with why not."""
     slug = opened.slug if opened else slug
     show = show or _again(ask, kind, opened, content, slug=slug, proposing=True)
-    personal = personal_in(ask, kind, content)
+    content, personal = look_over(ask, kind, content)
     if personal:
         return show(tell_personal(personal), personal)
     base, why = ask.form.text("base") if opened else None, ask.form.text("why")
@@ -288,6 +289,14 @@ def _taken(ask: Ask, opened: Opened) -> Mapping[str, Any]:
     return EDITORS[opened.kind].take(ask.form, before, setting_of(ask))
 
 
-def personal_in(ask: Ask, kind: str, content: Mapping[str, Any]) -> Personal:
-    """What looks personal in a piece of evidence, unless it was said that it may stay."""
-    return {} if kind != "evidence" or "stay" in ask.form else mark_personal(content)
+def personal_of(form: Form) -> evidence.Personal:
+    """What is to become of what looks personal, as a form says."""
+    return cast(evidence.Personal, given) if (given := form.text("personal")) in PERSONAL else "told"
+
+
+def look_over(ask: Ask, kind: str, content: Mapping[str, Any]) -> tuple[Mapping[str, Any], Personal]:
+    """A content as it is to be stored, and what looks personal in it and is not settled; only evidence is looked over."""
+    way = personal_of(ask.form) if kind == "evidence" else "stays"
+    if way == "taken_out":
+        return take_out_personal(content), NOTHING
+    return content, mark_personal(content) if way == "told" else NOTHING

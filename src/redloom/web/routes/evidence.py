@@ -10,6 +10,7 @@ from redloom.errors import InputError, Issue
 from redloom.services.evidence import Catch, Caught, catch, import_evidence
 from redloom.web.asking import Answer, Ask, Page, See
 from redloom.web.crumbs import crumbs_of
+from redloom.web.routes.editing import personal_of
 
 STATES: Mapping[Caught, str] = {"caught": "caught", "near": "near", "not": "not caught"}
 """What a state is called."""
@@ -60,7 +61,7 @@ def bring_in(ask: Ask) -> Answer:
     form = ask.form
     text, why = form.text("file") or form.text("pasted"), form.text("why")
     try:
-        import_evidence(ask.workspace, ask.study, text, origin="web", personal="stay" in form, why=why)
+        import_evidence(ask.workspace, ask.study, text, origin="web", personal=personal_of(form), why=why)
     except InputError as error:
         return TablePage(
             heading="Bring in a table of evidence",

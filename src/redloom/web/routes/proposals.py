@@ -19,7 +19,7 @@ from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
 from redloom.web.merging import Meeting, MergePage, carried
 from redloom.web.merging import settle as settle_form
-from redloom.web.routes.editing import by_field, personal_in, setting_of
+from redloom.web.routes.editing import by_field, look_over, setting_of
 from redloom.web.routes.study import Trouble
 
 STATES: Mapping[str, str] = {
@@ -140,7 +140,7 @@ def settle(ask: Ask) -> Answer:
     opened = _opened(ask, found)
     met = carried(ask.form, opened, found.proposal.kind)
     made = settle_form(ask.form, met, setting_of(ask))
-    personal = personal_in(ask, met.kind, made.content)
+    content, personal = look_over(ask, met.kind, made.content)
     issues = (*made.issues, *(tell_personal(personal) if personal else ()))
     if issues:
         return _meeting_page(ask, found, met, typed=made.typed, issues=issues)
@@ -150,7 +150,7 @@ def settle(ask: Ask) -> Answer:
             ask.study,
             found.proposal.id,
             seen=met.seen,
-            content=made.content,
+            content=content,
             slug=ask.form.text("slug"),
             why=ask.form.text("why"),
         )
