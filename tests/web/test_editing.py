@@ -279,3 +279,30 @@ def test_every_kind_with_a_page_has_an_editor() -> None:
         "evidence",
         "case",
     }
+
+
+def test_a_disagreement_with_an_earlier_version_is_shown_until_somebody_says_that_it_stands(
+    school: Visitor, workspace: Workspace
+) -> None:
+    with workspace.begin() as unit:
+        before = load_study(unit, "school-health", cases=False).harms["missed-struggle"].dissent
+    assert before
+    form = school.get(f"{SCHOOL}/harms/missed-struggle/edit").form("/edit")
+    assert school.send(f"{SCHOOL}/harms/missed-struggle/edit", form.filled(title="Missed")).status_code == 303
+    page = school.get(f"{SCHOOL}/harms/missed-struggle")
+    assert "No dissent from version 2 is recorded" in page.text
+    assert f"{before[0].by}, who disagreed with version 1" in page.text
+    told = f"{len(before)} disagreement{'s' if len(before) != 1 else ''} with an earlier version of a harm"
+    assert told in school.get(SCHOOL).text
+    done = school.send(f"{SCHOOL}/harms/missed-struggle/uphold", page.form("/uphold").fields)
+    assert done.headers["location"] == f"{SCHOOL}/harms/missed-struggle?said=upheld"
+    with workspace.begin() as unit:
+        now = load_study(unit, "school-health", cases=False).harms["missed-struggle"].dissent
+    assert list(now) == [before[0]]
+    assert (
+        f"{before[0].by}, who disagreed with version 1"
+        not in school.get(f"{SCHOOL}/harms/missed-struggle").text
+    )
+    assert (
+        school.send(f"{SCHOOL}/harms/missed-struggle/uphold", page.form("/uphold").fields).status_code == 404
+    )

@@ -17,7 +17,7 @@ from redloom.services.remembering import study_of
 from redloom.services.studies import named_by
 from redloom.services.taxonomies import crosswalk_issues
 from redloom.services.workspace import Workspace
-from redloom.storage.mapping import StoredVersion
+from redloom.storage.mapping import StoredVersion, in_force, to_value
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.unit_of_work import UnitOfWork
 
@@ -74,6 +74,17 @@ class Opened:
     def version(self, digest: str) -> Version:
         """The version of that digest; the one in force where there is none."""
         return next((one for one in self.versions if one.digest == digest), self.newest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """A disagreement with a version that is no longer in force, of somebody who said nothing of the newest one."""
+
+    id: str
+    number: int
+    """Of that version."""
+    author: str
+    dissent: Dissent
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +278,51 @@ def endorse(
 def dissent(workspace: Workspace, study: str, slug: str, body: Mapping[str, Any]) -> None:
     """Record a disagreement with the newest version of a harm concept; see :class:`Dissent`."""
     _act(workspace, study, slug, "dissent", Dissent, body)
+
+
+def earlier_dissent(workspace: Workspace, study: str, slug: str) -> tuple[Earlier, ...]:
+    """The disagreements with earlier versions of a harm that nobody has said anything of since; raises UnknownNameError."""
+    with workspace.begin() as unit:
+        return _earlier(unit, study, slug)
+
+
+def count_earlier_dissent(unit: UnitOfWork, study: str) -> dict[str, int]:
+    """Harm -> how many disagreements with earlier versions wait for a word, for those that have any."""
+    stored = unit.definitions(study)
+    changed = {name for name, fact in stored.all_facts("dissent", subject="harm") if fact.about}
+    counts = {name: len(_earlier(unit, study, name)) for name in sorted(changed & set(stored.slugs("harm")))}
+    return {name: many for name, many in counts.items() if many}
+
+
+def uphold_dissent(workspace: Workspace, study: str, slug: str, id: str) -> None:
+    """Say that a disagreement with an earlier version holds for the newest one too; raises UnknownNameError."""
+    with workspace.begin() as unit:
+        known = {one.id: one for one in _earlier(unit, study, slug)}
+        if id not in known:
+            raise UnknownNameError("disagreement with an earlier version", id[:40], known)
+        found = known[id]
+        body = found.dissent.model_dump(mode="json", exclude_defaults=True)
+        said, number = store_act(workspace, unit, study, slug, "dissent", Dissent, body, author=workspace.who)
+        what = f"said that the dissent of {said.by} from version {found.number} of harm {slug} holds for version {number}"
+        record(workspace, unit, study, what, "")
+
+
+def _earlier(unit: UnitOfWork, study: str, slug: str) -> tuple[Earlier, ...]:
+    stored = unit.definitions(study)
+    head = stored.head("harm", slug)
+    if head is None:
+        raise UnknownNameError("harm", slug, stored.slugs("harm"))
+    numbers = {version.digest: version.number for version in stored.versions("harm", slug)}
+    return tuple(
+        Earlier(
+            id=fact.id.hex(),
+            number=numbers[fact.about],
+            author=fact.author,
+            dissent=to_value(Dissent, fact.body, what=f"dissent from {slug}"),
+        )
+        for fact in in_force(stored.facts_of(head.definition_id, "dissent"))
+        if fact.about != head.digest
+    )
 
 
 def _act(

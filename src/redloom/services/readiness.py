@@ -12,6 +12,7 @@ from redloom.domain.value import in_language
 from redloom.ids import time_of
 from redloom.report.words import plural
 from redloom.services.cases import count_statuses
+from redloom.services.defining import count_earlier_dissent
 from redloom.services.planning import measure_coverage
 from redloom.services.releases import SNAPSHOTS
 from redloom.services.remembering import remembered, study_of
@@ -88,9 +89,10 @@ def look_over(workspace: Workspace, slug: str) -> Readiness:
             for name in ("evidence", "contexts", "personas", "interaction_types", "harms", "scenarios")
         }
         counts["cases"] = sum(statuses.values())
+        earlier = remembered(workspace, unit, slug, "earlier", lambda: count_earlier_dissent(unit, slug))
         history = unit.studies.history(study_id, most=12)
     checks = [
-        *_defined(study),
+        *_defined(study, earlier),
         *_created(study, statuses, [r.version for r in releases]),
         *_evaluated(len(runs)),
     ]
@@ -112,7 +114,7 @@ def look_over(workspace: Workspace, slug: str) -> Readiness:
     )
 
 
-def _defined(study: Study) -> Iterator[Check]:
+def _defined(study: Study, earlier: Mapping[str, int]) -> Iterator[Check]:
     missing = study.head.charter.unanswered()
     told = (
         f"The charter leaves {plural(len(missing), 'question')} open"
@@ -139,6 +141,11 @@ def _defined(study: Study) -> Iterator[Check]:
             else "Somebody stands behind every harm"
         )
         yield Check("define", not unsigned, told, f"harms/{unsigned[0]}" if unsigned else "harms")
+    if earlier:
+        told = (
+            f"{plural(sum(earlier.values()), 'disagreement')} with an earlier version of a harm: still true?"
+        )
+        yield Check("define", False, told, f"harms/{next(iter(earlier))}#voices")
     count = len(study.scenarios)
     yield Check(
         "define",

@@ -164,6 +164,7 @@ WAYS: tuple[Way, ...] = (
     Way("GET", "/studies/{study}/harms/{slug}/sort/{id}", "read", sorting.result),
     Way("GET", "/studies/{study}/harms/{slug}/dissent", "define", voices.disagree),
     Way("POST", "/studies/{study}/harms/{slug}/dissent", "define", voices.dissent),
+    Way("POST", "/studies/{study}/harms/{slug}/uphold", "define", voices.uphold),
     Way("POST", "/studies/{study}/harms/{slug}/endorse", "define", voices.endorse),
 )
 

@@ -28,6 +28,7 @@ SAID: Mapping[str, str] = {
     "same": "Nothing was changed, so there is no new version.",
     "endorsed": "Your endorsement is recorded.",
     "dissented": "Your dissent is recorded.",
+    "upheld": "The disagreement is recorded for this version too.",
     "sorted": "What you sorted is kept.",
     "endorsed-before": "Your endorsement is recorded for the version you saw. Another came since.",
     "proposed": "Your proposal is kept. It takes effect when somebody who may define accepts it.",

@@ -13,7 +13,7 @@ from redloom.domain.scenario import DIMENSIONS
 from redloom.domain.value import read_value
 from redloom.services import defining, proposals
 from redloom.services.case_pages import Line, cases_of
-from redloom.services.defining import Changed, Entry, Opened
+from redloom.services.defining import Changed, Earlier, Entry, Opened
 from redloom.services.ordering import count_planned
 from redloom.services.sorting import Kept, list_sortings
 from redloom.services.space import Map, draw
@@ -76,6 +76,7 @@ class HarmPage(EntryPage):
     template: ClassVar[str] = "harm.html.j2"
     harm: Harm
     sortings: tuple[Kept, ...]
+    earlier: tuple[Earlier, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +179,8 @@ def entry(ask: Ask) -> Answer:
     }
     if isinstance(opened.definition, Harm):
         sortings = tuple(list_sortings(ask.workspace, ask.study, opened.slug))
-        return HarmPage(harm=opened.definition, sortings=sortings, **given)
+        earlier = defining.earlier_dissent(ask.workspace, ask.study, opened.slug)
+        return HarmPage(harm=opened.definition, sortings=sortings, earlier=earlier, **given)
     if kind == "scenario":
         lines, many = cases_of(ask.workspace, ask.study, opened.slug)
         return ScenarioPage(lines=tuple(lines), many=many, may_write=ask.person.may("write"), **given)

@@ -56,6 +56,13 @@ def endorse(ask: Ask) -> Answer:
     return See(f"/studies/{ask.study}/harms/{slug}", "endorsed" if newest else "endorsed-before")
 
 
+def uphold(ask: Ask) -> Answer:
+    """Say that a disagreement with an earlier version holds for the newest one."""
+    slug = ask.parts["slug"]
+    defining.uphold_dissent(ask.workspace, ask.study, slug, ask.form.text("dissent"))
+    return See(f"/studies/{ask.study}/harms/{slug}", "upheld")
+
+
 def disagree(ask: Ask) -> Answer:
     """The editor of a disagreement, with the rubric there is, and with what was sorted as its reason."""
     opened = _opened(ask)
