@@ -209,6 +209,48 @@ def test_a_question_is_added_in_the_empty_block(school: Visitor, workspace: Work
     assert rubric.start == "remark"
 
 
+def test_a_new_question_needs_no_name_and_is_chosen_where_an_answer_leads(
+    school: Visitor, workspace: Workspace
+) -> None:
+    path = f"{SCHOOL}/harms/shaming/edit"
+    page = school.get(path)
+    form = page.form("/edit")
+    before = list(definition(workspace, "harm", "shaming").rubric.in_order())
+    last = len(before)
+    assert f"question {last + 1}, the new one" in page.text
+    leads = next(n for n, v in form.fields if n.startswith("rubric:0:") and v == "no harm")
+    new = {
+        leads: f"#{last}",
+        f"rubric:{last}:text:en": "Was it in public?",
+        f"rubric:{last}:0:answer": "yes",
+        f"rubric:{last}:0:leads": "harm",
+        f"rubric:{last}:0:severity": "1",
+        f"rubric:{last}:1:answer": "no",
+        f"rubric:{last}:1:leads": "no harm",
+    }
+    done = school.send(path, [(n, new.get(n, v)) for n, v in form.fields])
+    assert done.status_code == 303, PageFound(done.text).text[:800]
+    rubric = definition(workspace, "harm", "shaming").rubric
+    assert rubric.questions["q1"].answers["yes"].severity == 1
+    assert {o.to for o in rubric.questions[rubric.start].answers.values()} >= {"q1"}
+
+
+def test_a_new_harm_begins_with_a_question_and_needs_a_title_and_a_definition_only(
+    school: Visitor, workspace: Workspace
+) -> None:
+    path = f"{SCHOOL}/harms/new"
+    form = school.get(path).form("/new")
+    done = school.send(
+        path,
+        [
+            (n, {"title": "Hurrying", "definition:en": "It hurries somebody."}.get(n, v))
+            for n, v in form.fields
+        ],
+    )
+    assert done.status_code == 303, PageFound(done.text).text[:800]
+    assert definition(workspace, "harm", "hurrying").rubric.questions["q1"].answers["no"].verdict == "no_harm"
+
+
 def test_a_dissent_has_a_rubric_of_its_own_and_leaves_the_definition_alone(
     school: Visitor, workspace: Workspace
 ) -> None:

@@ -19,6 +19,7 @@ from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import ADDRESSES, COLLECTED, EDITORS, KINDS
 from redloom.web.fields import Editor, Setting
 from redloom.web.merging import Meeting, MergePage, carried, settle
+from redloom.web.rubrics import first_rubric
 
 Personal = Mapping[str, Sequence[tuple[str, str]]]
 """Field -> its text in pieces, each with what it looks like, where something looks personal."""
@@ -82,8 +83,11 @@ def propose(ask: Ask) -> Answer:
 
 def new(ask: Ask) -> Answer:
     """The editor of a definition there is not yet; the address may say what is known of it."""
-    known = {name: value for name, value in ask.query.items if name in DIMENSIONS and value}
-    return editor_page(ask, kind_of(ask)[0], None, known, proposing=not ask.person.may("define"))
+    kind = kind_of(ask)[0]
+    known: dict[str, Any] = {name: value for name, value in ask.query.items if name in DIMENSIONS and value}
+    if kind == "harm":
+        known["rubric"] = first_rubric(name_study(ask.workspace, ask.study).languages[0])
+    return editor_page(ask, kind, None, known, proposing=not ask.person.may("define"))
 
 
 def add(ask: Ask) -> Answer:
