@@ -169,7 +169,8 @@ def test_the_queue_goes_from_one_to_the_next_until_none_waits(school: Visitor, w
     assert one in school.get(f"{ROOT}/review").text
     assert f"Review: {two}" in school.get(f"{ROOT}/review?after={one}").text
     sent = send_form(school, f"{ROOT}/review?after=", "/review", action="accept")
-    assert sent.headers["location"] == f"{ROOT}/review?said=accepted"
+    assert sent.headers["location"] == f"{ROOT}/review?was={one}&said=accepted"
+    assert f"{ROOT}/cases/{one}" in school.get(sent.headers["location"]).links
     assert f"Review: {two}" in school.get(f"{ROOT}/review").text
     send_form(school, f"{ROOT}/review", "/review", action="reject")
     assert "No test conversation waits" in school.get(f"{ROOT}/review").text

@@ -38,6 +38,7 @@ def run_demo(directory: Path, sample: int) -> None:
         "These are real conversations with a model of 135 million parameters. Its own judgements are close to noise."
     )
     redloom = f"{this_command()} --db {settings.database}"
+    note(f"Open the study in the browser: {redloom} serve")
     note(f"Judge ten yourself: {redloom} rate {run} --as YOUR-NAME")
     note(f"Then write the report again: {redloom} report {run} -o {directory / 'report.html'}")
     print(path.resolve())

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from redloom.domain.merging import look_up
 from redloom.domain.rubric import Rubric
 from redloom.domain.value import LocalText, in_language, read_value
+from redloom.services.observing import CUT
 from redloom.services.sorting import SAID_WORDS
 from redloom.services.taxonomies import taxonomies, title_in_taxonomy, used_taxonomies
 from redloom.web.asking import Page, Person
@@ -105,6 +106,7 @@ def environment() -> Environment:
         "tell_apart": tell_apart,
         "read_rubric": _read_rubric,
         "most_shown": MOST_SHOWN,
+        "cut": CUT,
         "look_up": look_up,
         "as_languages": as_languages,
         "languages_of": languages_of,

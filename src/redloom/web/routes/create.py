@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from redloom.domain.case import STATUSES
 from redloom.errors import InputError
+from redloom.ids import is_slug
 from redloom.services.case_pages import (
     CaseTable,
     LineQuery,
@@ -133,6 +134,8 @@ class QueuePage(Page):
     moment: ClassVar[str] = "review"
     study: str
     found: WholeCase | None
+    was: str
+    """The one that was decided on before; empty for none."""
     language: str
     may_review: bool
 
@@ -217,7 +220,9 @@ def decide(ask: Ask) -> Answer:
     if done.changed:
         return replace(_case_page(ask), status=409, changed=True, why=why)
     root = f"/studies/{ask.study}"
-    return See(f"{root}/review" if ask.form.text("queue") else f"{root}/cases/{slug}", DONE[action])
+    return See(
+        f"{root}/review?was={slug}" if ask.form.text("queue") else f"{root}/cases/{slug}", DONE[action]
+    )
 
 
 def label(ask: Ask) -> Answer:
@@ -238,6 +243,7 @@ def queue(ask: Ask) -> Answer:
         crumbs=crumbs_of(ask),
         study=ask.study,
         found=found,
+        was=was if is_slug(was := ask.query.text("was")) else "",
         language=name_study(ask.workspace, ask.study).languages[0],
         may_review=ask.person.may("review"),
     )

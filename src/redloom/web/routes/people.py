@@ -28,7 +28,7 @@ ROLES: tuple[tuple[str, str, str], ...] = (
     (
         "rater",
         "rater",
-        "looks at everything, proposes definitions and changes of them; judges conversations, once that is there",
+        "looks at everything, proposes definitions and changes of them; says of test conversations what they test; judging runs is done with redloom rate for now",
     ),
     ("viewer", "viewer", "looks at everything"),
     ("lead", "lead", "does everything in this study, and invites"),
@@ -48,6 +48,8 @@ class PeoplePage(Page):
     made: Invitation | None = None
     link: str = ""
     """The new link; shown this once."""
+    local: bool = False
+    """This server is reached from this machine only."""
     name: str = ""
     role: str = "expert"
     issues: tuple[Issue, ...] = ()
@@ -120,6 +122,7 @@ def _page(ask: Ask, *, made: Invitation | None = None, issues: Sequence[Issue] =
         found=tuple(people.list_people(ask.workspace, ask.study)),
         made=made,
         link=f"{ask.origin}/join/{made.secret}" if made else "",
+        local=ask.origin.startswith("http://"),
         name="" if made else ask.form.text("name"),
         role=ask.form.text("role", "expert"),
         issues=tuple(issues),

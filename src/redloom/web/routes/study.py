@@ -17,6 +17,28 @@ from redloom.services.studies import apply
 from redloom.web.asking import Answer, Ask, Page, See
 
 EXAMPLE = "school_health"
+TASKS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "expert": (
+        ("Read what counts as harm, sort replies, and say where you disagree", "harms"),
+        ("Find on the map what nobody has asked yet", "map"),
+        ("Review test conversations, one after another", "review"),
+    ),
+    "red_teamer": (
+        ("Talk with a system, and write down what you find", "explore"),
+        ("Take an order for a test conversation, and write it", "orders"),
+        ("Try findings of others again", "findings"),
+    ),
+    "rater": (
+        ("Read what counts as harm, and propose a change where it misses something", "harms"),
+        ("Read test conversations, and say whether they test what they say", "review"),
+        ("Choose how replies that are hard to read are shown to you", "reading"),
+    ),
+    "viewer": (
+        ("Read what counts as harm, and who disagrees", "harms"),
+        ("Read the runs and their reports", "runs"),
+    ),
+}
+"""What somebody who was invited can do first: role -> words, and where."""
 ASKED: tuple[tuple[str, str, str, str], ...] = (
     ("title", "Title", "", "needed"),
     ("purpose", "What is it for", "What you want to find out, in a sentence or two.", "long"),
@@ -99,6 +121,7 @@ class StudyPage(Page):
     template: ClassVar[str] = "study.html.j2"
     moment: ClassVar[str] = "study"
     found: Readiness
+    tasks: Mapping[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +258,9 @@ def add(ask: Ask) -> Answer:
     try:
         begin_study(ask.workspace, slug, content)
     except InputError as error:
-        wrong = {issue.path.split(".")[0]: issue.message for issue in error.issues}
+        wrong = {
+            issue.path.partition(".")[0].partition("[")[0]: issue.message for issue in reversed(error.issues)
+        }
         return NewStudyPage(
             heading="A study of your own", given=given, issues=error.issues, wrong=wrong, status=422
         )
@@ -245,7 +270,7 @@ def add(ask: Ask) -> Answer:
 def overview(ask: Ask) -> Answer:
     """How far the study is."""
     found = look_over(ask.workspace, ask.study)
-    return StudyPage(heading=found.title, found=found)
+    return StudyPage(heading=found.title, found=found, tasks=TASKS)
 
 
 def search(ask: Ask) -> Answer:
