@@ -65,8 +65,9 @@ class InputError(RedloomError):
 class UnknownNameError(InputError):
     """A name that is not there; says the nearest one that is."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
-        message = unknown(kind, name, known)
+    def __init__(self, kind: str, name: str, known: Iterable[str] | None, *, hint: str = "") -> None:
+        """``known`` are the names there are; None where they would help nobody."""
+        message = f"no {kind} named {name!r}" if known is None else unknown(kind, name, known)
         stop = "" if message.endswith("?") else "."
         super().__init__(f"{message}{stop} {hint}" if hint else message)
 

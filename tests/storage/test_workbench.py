@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -11,6 +13,7 @@ from redloom.datasets.study_file import StudyFile
 from redloom.domain.persona import Persona
 from redloom.errors import InputError
 from redloom.services import people
+from redloom.services.cases import review_seen
 from redloom.services.defining import Meanwhile, Saved, dissent, endorse, open_definition, save_definition
 from redloom.services.readiness import look_over
 from redloom.services.searching import find
@@ -107,3 +110,45 @@ def test_a_link_opens_one_study_once(two: Workspace) -> None:
     assert people.who_is(two, session.secret) is None
     everywhere = people.invite(two, None, "lead", "lead")
     assert people.accept(two, everywhere.secret).participant.study is None
+
+
+def test_of_two_who_save_at_once_one_is_told(two: Workspace) -> None:
+    """Twenty rounds: without a word between them both would now and then be stored, one over the other."""
+    barrier = Barrier(2)
+
+    def save(name: str, base: str) -> Saved | Meanwhile:
+        barrier.wait(10)
+        content = {"title": name, "provenance": "synthetic"}
+        return save_definition(two, "small", "persona", "odd", content, base=base)
+
+    save_definition(two, "small", "persona", "odd", {"title": "0", "provenance": "synthetic"}, base=None)
+    with ThreadPoolExecutor(2) as pool:
+        for n in range(20):
+            base = open_definition(two, "small", "persona", "odd").newest.digest
+            done = list(pool.map(save, (f"{n} a", f"{n} b"), (base, base)))
+            assert sorted(type(one).__name__ for one in done) == ["Meanwhile", "Saved"]
+    assert open_definition(two, "small", "persona", "odd").newest.number == 21
+
+
+def test_a_review_is_about_the_version_that_was_read(two: Workspace) -> None:
+    with two.begin() as unit:
+        stored = unit.definitions("small")
+        slug = stored.slugs("case")[0]
+        head = stored.head("case", slug)
+    assert head is not None
+    barrier = Barrier(2)
+
+    def change() -> object:
+        barrier.wait(10)
+        content = {**head.definition.content(), "script": ["{me} Something else."]}
+        return save_definition(two, "small", "case", slug, content, base=head.digest)
+
+    def decide() -> object:
+        barrier.wait(10)
+        return review_seen(two, "small", "accept", {slug: head.digest})
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda do: do(), (change, decide)))
+    with two.begin() as unit:
+        (state,) = unit.definitions("small").lines.statuses([slug]).values()
+    assert state == "draft", "what was accepted, if anything, is the version before"

@@ -245,6 +245,11 @@ def test_a_refusal_that_streams_no_word_is_an_answer() -> None:
     assert (reply.text, reply.finish_reason, told) == ("", "refusal", [])
 
 
+def test_a_compatible_server_that_ends_as_openai_does_is_read() -> None:
+    reply, told = streamed(anthropic, events(CLIENTS[anthropic]("Well."), {"type": "message_stop"}, "[DONE]"))
+    assert (reply.text, told) == ("Well.", ["Well."])
+
+
 def test_what_answers_to_a_schema_comes_at_once() -> None:
     block = {"type": "tool_use", "name": "answer", "input": {"a": 1}}
     answer = Answer(body={"type": "message", "content": [block]})

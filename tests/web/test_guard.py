@@ -102,3 +102,9 @@ def test_hostile_text_is_text_in_every_field_of_a_harm(
         assert "javascript:" not in " ".join(found.links)
     edited = dict(school.get(f"{SCHOOL}/evidence/hostile/edit").form("/edit").fields)
     assert edited["text"].strip() == text.strip()
+
+
+@pytest.mark.parametrize("path", [f"{SCHOOL}/harms/a%00b", f"{SCHOOL}/cases?harm=%00", "/api/v1/studies/%00"])
+def test_an_address_with_nul_is_refused_in_a_sentence(school: Visitor, path: str) -> None:
+    answer = school.client.get(path)
+    assert (answer.status_code, answer.text) == (400, "An address cannot hold the character NUL.\n")

@@ -91,3 +91,13 @@ def test_who_only_looks_tries_and_does_not_change(school: Visitor, workspace: Wo
     viewer.get(f"{HARM}/try")
     viewer.get(PATH, 403)
     assert viewer.send(PATH, []).status_code == 403
+
+
+def test_who_may_only_propose_stores_nothing_by_any_way(school: Visitor, workspace: Workspace) -> None:
+    rater = come(workspace, link(school, "a rater", "rater"))
+    fields = rater.get(f"{HARM}/propose").form("/propose").fields
+    sent = [*fields, ("given", "{}"), ("from", head(workspace).digest), ("way", "save")]
+    for path in (PATH, f"{HARM}/edit"):
+        rater.send(path, sent)
+        rater.send(path, [*fields, ("way", "save")])
+    assert head(workspace).number == 1

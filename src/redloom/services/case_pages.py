@@ -134,7 +134,7 @@ def open_case(workspace: Workspace, study: str, slug: str) -> WholeCase:
         stored = unit.definitions(study)
         line = stored.lines.place(slug)
         if line is None:
-            raise UnknownNameError("test conversation", slug, [])
+            raise UnknownNameError("test conversation", slug, None)
         return _whole(workspace, unit, study, line)
 
 

@@ -201,7 +201,7 @@ def review(
     """Move cases to a review state; ``cases=None`` means all that are not rejected or retired. Gives how many moved."""
     if action not in ACTIONS:
         raise InputError(unknown("action", action, ACTIONS))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         stored = unit.definitions(study)
         if cases is None:
             states = statuses(stored)
@@ -230,7 +230,7 @@ def review_seen(
     """Move cases to a review state, given with the digests that were seen: all of them, or none where one has changed."""
     if action not in ACTIONS:
         raise InputError(unknown("action", action, ACTIONS))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         stored = unit.definitions(study)
         states = cast(dict[str, CaseStatus], stored.lines.statuses(list(seen)))
         if len(states) < len(seen):
@@ -258,7 +258,7 @@ def review_matching(
     """
     if action not in ACTIONS:
         raise InputError(unknown("action", action, ACTIONS))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         stored = unit.definitions(study)
         every = stored.lines.slugs(query)
         chosen = every if newest is None else stored.lines.slugs(query, newest=newest)
@@ -304,7 +304,7 @@ def label_validity(
     """Record what somebody thinks the case tests: a content-validity label; with ``seen`` only of that version."""
     if label not in VALIDITY:
         raise InputError(unknown("content-validity label", label, VALIDITY))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         stored = unit.definitions(study)
         if stored.lines.place(case) is None:
             raise InputError(unknown("case", case, stored.slugs("case")))

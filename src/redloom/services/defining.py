@@ -209,7 +209,7 @@ def save_definition(
     """
     check_slug(slug)
     definition = read_value(model_of(kind), content)
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         done = store_definition(
             workspace, unit, study, kind, slug, definition, base=base, author=workspace.who, why=why
         )
@@ -296,7 +296,7 @@ def count_earlier_dissent(unit: UnitOfWork, study: str) -> dict[str, int]:
 
 def uphold_dissent(workspace: Workspace, study: str, slug: str, id: str) -> None:
     """Say that a disagreement with an earlier version holds for the newest one too; raises UnknownNameError."""
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         known = {one.id: one for one in _earlier(unit, study, slug)}
         if id not in known:
             raise UnknownNameError("disagreement with an earlier version", id[:40], known)
@@ -334,7 +334,7 @@ def _act(
     body: Mapping[str, Any],
     about: str | None = None,
 ) -> bool:
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         said, version = store_act(
             workspace, unit, study, slug, name, model, body, author=workspace.who, about=about
         )

@@ -292,7 +292,7 @@ def look(workspace: Workspace, study: str, batch: str, *, live: bool = False) ->
         study_id, id = unit.study_id(study), key_of("batch of drafts", batch)
         entries = unit.studies.told_of(study_id, id, "batch")
         if not entries or "drafts" not in (entries[0]["detail"] or {}):
-            raise UnknownNameError("batch of drafts", batch[:40], [])
+            raise UnknownNameError("batch of drafts", batch[:40], None)
         asked: dict[str, Any] = entries[0]["detail"]["drafts"]
         titles: dict[str, str] = dict(asked["wanted"])
         told = [entry for entry in entries[1:] if "key" in entry["detail"]]

@@ -242,7 +242,7 @@ def find_exploration(unit: UnitOfWork, study: str, id: str) -> StoredExploration
     """The exploration of a study; raises UnknownNameError."""
     found = unit.explorations.get(key_of("exploration", id))
     if found is None or found.study_id != unit.study_id(study):
-        raise UnknownNameError("exploration", id, [])
+        raise UnknownNameError("exploration", id, None)
     return found
 
 
@@ -253,7 +253,7 @@ def key_of(what: str, id: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 16:
-        raise UnknownNameError(what, id[:40], [])
+        raise UnknownNameError(what, id[:40], None)
     return key
 
 
@@ -311,7 +311,7 @@ def _parents(tree: Tree, stored: StoredExploration, after: str | None) -> Mappin
         return dict.fromkeys(range(len(stored.body.lanes)))
     move = tree.moves.get(key_of("message", after))
     if move is None:
-        raise UnknownNameError("message", after, [])
+        raise UnknownNameError("message", after, None)
     if any(one.state == "asked" for one in move.exchanges.values()):
         raise InputError("a reply is still on its way; wait for it, or stop it")
     found = {lane: one.id for lane, one in move.exchanges.items() if one.turn is not None}
@@ -380,7 +380,7 @@ def mark(workspace: Workspace, study: str, id: str, exchange: str, given: Mappin
         stored = find_exploration(unit, study, id)
         key = key_of("reply", exchange)
         if key not in {one.id for one in unit.explorations.exchanges(stored)}:
-            raise UnknownNameError("reply", exchange, [])
+            raise UnknownNameError("reply", exchange, None)
         made = read_value(Mark, given)
         issues = off_scale(made.harm, made.severity, load_study(unit, study, cases=False))
         if not (made.harm or made.what or made.note):
@@ -424,7 +424,7 @@ def promote(workspace: Workspace, study: str, id: str, move: str, how: Promotion
         tree = Tree(unit.explorations.exchanges(stored))
         end = key_of("message", move)
         if end not in tree.moves:
-            raise UnknownNameError("message", move, [])
+            raise UnknownNameError("message", move, None)
         path = tree.path(end)
         script = [one.text for one in path if one.text is not None]
         definitions = unit.definitions(study)

@@ -128,7 +128,7 @@ def show_branch(workspace: Workspace, study: str, exploration: str, move: str, l
         end = tree.moves.get(key_of("message", move))
         exchange = None if end is None else end.exchanges.get(lane)
         if exchange is None or exchange.turn is None:
-            raise UnknownNameError("reply", move[:40], [])
+            raise UnknownNameError("reply", move[:40], None)
         now = load_study(unit, study, cases=False)
         everywhere = unit.explorations.marks(stored.study_id)
     path = (*tree.before(exchange), exchange)
@@ -165,7 +165,7 @@ def write_finding(
         stored = find_exploration(unit, study, exploration)
         found = {one.id: one for one in unit.explorations.exchanges(stored)}.get(key_of("reply", exchange))
         if found is None or found.turn is None:
-            raise UnknownNameError("reply", exchange[:40], [])
+            raise UnknownNameError("reply", exchange[:40], None)
         lane = stored.body.lanes[found.lane]
         claim = read_value(
             Claim,
@@ -210,7 +210,7 @@ def judge_try(workspace: Workspace, study: str, number: int, interaction: str, a
     with workspace.begin() as unit:
         found = _open(unit, study, number, turns=False)
         if interaction not in {one.interaction for one in found.tries}:
-            raise UnknownNameError("try", interaction[:40], [])
+            raise UnknownNameError("try", interaction[:40], None)
         body = {"interaction": interaction, "again": again}
         _add(workspace, unit, bytes.fromhex(found.id), "verdict", body)
 

@@ -93,7 +93,7 @@ def propose(
     definition = read_value(model_of(kind), content)
     if not why:
         raise InputError(Issue("say why; whoever decides reads it first", path="why"))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         if base is None:
             _check_free(unit, study, kind, slug)
         else:
@@ -165,7 +165,7 @@ def accept(
     stays, and where both changed the same place InputError names it. A new definition is created under ``slug``, or under
     the name that was proposed; InputError says where that is taken.
     """
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         stored = _find(unit, study, id, open=True)
         name = slug or stored.slug
         if stored.base is None:
@@ -226,7 +226,7 @@ def decline(workspace: Workspace, study: str, id: str, *, why: str) -> None:
     """Say no, and why. Raises InputError without a reason."""
     if not why:
         raise InputError(Issue("say why you decline it; whoever proposed it reads it", path="why"))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         _decide(workspace, unit, study, _find(unit, study, id, open=True), "declined", why)
 
 
@@ -234,7 +234,7 @@ def keep_as_dissent(workspace: Workspace, study: str, id: str, *, by: str, why: 
     """Record a proposal on a harm as a disagreement with its newest version, in the name of who proposed it."""
     if not by:
         raise InputError(Issue("say as whom they disagree: a role, not a name", path="by"))
-    with workspace.begin() as unit:
+    with workspace.begin(changing=study) as unit:
         stored = _find(unit, study, id, open=True)
         if stored.kind != "harm" or stored.base is None:
             what = "new definition" if stored.base is None else stored.kind.replace("_", " ")

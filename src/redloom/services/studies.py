@@ -95,7 +95,7 @@ def apply_study(
 ) -> Applied:
     """:func:`apply` for a file that was read already."""
     study = file.study
-    with workspace.begin() as unit:
+    with workspace.begin(changing=None if dry_run else study.slug) as unit:
         study_id = unit.studies.id_of(study.slug)
         plan = _plan(unit, study_id, file, take, prune)
         if plan.conflicts:

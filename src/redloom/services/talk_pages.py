@@ -201,7 +201,7 @@ def whole_text(workspace: Workspace, study: str, name: str, talk: str, number: i
         found = unit.talks(run).text(key, number) if number > 0 else None
     text = None if found is None else found[1] if reply else found[0]
     if text is None:
-        raise UnknownNameError("message", f"{number}", [])
+        raise UnknownNameError("message", f"{number}", None)
     return text
 
 
@@ -212,7 +212,7 @@ def _find(unit: UnitOfWork, run: StoredRun, talk: str, ordinal: int | None) -> t
         key = b""
     found = unit.talks(run).find(key, ordinal=ordinal) if len(key) == 16 else None
     if found is None:
-        raise UnknownNameError("conversation", talk[:40], [])
+        raise UnknownNameError("conversation", talk[:40], None)
     return key, found
 
 

@@ -120,15 +120,16 @@ class Talks:
 
     def judge_tries(self, workspace: Workspace, study: str, found: Found, name: str) -> None:
         """Have a judge look at the tries of a finding; gives back at once, and what fails is told by ``looking``."""
-        if self._looking.get((found.id, name)) == "":
-            return
-        self._looking[found.id, name] = ""
+        with self._lock:
+            if self._looking.get((found.id, name)) == "":
+                return
+            self._looking[found.id, name] = ""
         work = self._judge_tries(workspace, study, found, name)
         self._background.running().call_soon_threadsafe(self._begin_judging, found.id, work)
 
     def looking(self, finding: str) -> Mapping[str, str]:
         """Judge -> why it stopped, empty while it still looks at the tries of a finding."""
-        return {name: told for (of, name), told in self._looking.items() if of == finding}
+        return {name: told for (of, name), told in tuple(self._looking.items()) if of == finding}
 
     def stop_tries(self, finding: str) -> None:
         """Hold no more tries of a finding; those on their way are given up."""
@@ -164,15 +165,20 @@ class Talks:
         task.add_done_callback(self._trials.pop)
 
     async def _judge_tries(self, workspace: Workspace, study: str, found: Found, name: str) -> None:
+        told: str | None = "it stopped, and did not say why"
         try:
             await judge_tries(workspace, study, found.number, name)
+            told = None
         except RedloomError as failed:
-            self._looking[found.id, name] = str(failed) or "it stopped"
+            told = str(failed) or told
         except asyncio.CancelledError:
-            self._looking.pop((found.id, name), None)
+            told = None
             raise
-        else:
-            self._looking.pop((found.id, name), None)
+        finally:
+            if told is None:
+                self._looking.pop((found.id, name), None)
+            else:
+                self._looking[found.id, name] = told
 
     def _end_tries(self, done: asyncio.Task[None], todo: Sequence[str]) -> None:
         self._trying[self._trials.pop(done)].difference_update(todo)
@@ -270,7 +276,7 @@ class Talks:
                     asking.target, environment=workspace.environment, home=workspace.settings.home
                 )
             self._clients[key] = found
-        while len(self._clients) > MOST_CLIENTS and len(self._live) <= 1:
+        while len(self._clients) > MOST_CLIENTS and len(self._live) <= 1 and not self._trials:
             oldest = next(iter(self._clients))
             await self._clients.pop(oldest).close()
         return found

@@ -79,9 +79,12 @@ class Workspace:
     memory: Memory = field(default_factory=Memory)
     ids: IdSource = field(default_factory=lambda: IdSource(time.time, os.urandom))
 
-    def begin(self) -> AbstractContextManager[UnitOfWork]:
-        """One transaction."""
-        return unit_of_work(self.database)
+    def begin(self, *, changing: str | None = None) -> AbstractContextManager[UnitOfWork]:
+        """One transaction; with ``changing`` nobody else changes that study until it ends.
+
+        What is decided by what was read needs it: on neither kind of database are the reads of a transaction one moment.
+        """
+        return unit_of_work(self.database, changing=changing)
 
     def now(self) -> datetime.datetime:
         """The time, in UTC."""

@@ -69,9 +69,11 @@ class UnitOfWork:
 
 
 @contextmanager
-def unit_of_work(database: Database) -> Generator[UnitOfWork]:
-    """One transaction: everything in it is stored, or nothing."""
+def unit_of_work(database: Database, *, changing: str | None = None) -> Generator[UnitOfWork]:
+    """One transaction: everything in it is stored, or nothing. With ``changing`` others wait who change that study."""
     with database.begin() as connection:
         unit = UnitOfWork(connection)
+        if changing is not None:
+            unit.studies.lock(changing)
         yield unit
         unit.note_changes()

@@ -13,6 +13,7 @@ from redloom.domain.target import Target
 from redloom.errors import MalformedError
 from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request, Traffic
 from redloom.targets.endpoint import Endpoint, Provider, count
+from redloom.targets.events import DONE
 
 VERSION = "2023-06-01"
 
@@ -103,6 +104,8 @@ class AnthropicClient:
         body = {**self._body(request), "stream": True}
         async with aclosing(self._endpoint.events(MESSAGES, body)) as events:
             async for event in events:
+                if event == DONE:
+                    continue
                 kind = _kind(event, url)
                 if kind == "message":
                     reply = _read(event, url)

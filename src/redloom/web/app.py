@@ -23,7 +23,7 @@ from redloom.services.people import SESSION_DAYS, who_is
 from redloom.services.showing import name_studies
 from redloom.services.talking import Talks
 from redloom.services.workspace import Workspace
-from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream
+from redloom.web.asking import Action, Answer, Ask, Document, Form, Page, Person, See, Stream, Trouble
 from redloom.web.guard import MOST_SENT, Guard, TooMuchError
 from redloom.web.pages import SAID, Shell, render
 from redloom.web.routes import (
@@ -45,7 +45,6 @@ from redloom.web.routes import (
     study,
     voices,
 )
-from redloom.web.routes.study import Trouble
 
 Handler = Callable[[Ask], Answer]
 

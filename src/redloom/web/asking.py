@@ -137,6 +137,14 @@ class Page:
     status: int = 200
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble(Page):
+    """Why there is nothing else to see."""
+
+    template: ClassVar[str] = "trouble.html.j2"
+    told: str
+
+
 @dataclass(frozen=True, slots=True)
 class See:
     """Go and see another page, which says what was done."""

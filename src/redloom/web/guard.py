@@ -8,6 +8,7 @@ no script stands in a page.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
@@ -42,16 +43,19 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._refused(scope["method"], Headers(scope=scope))
+        refused = self._refused(scope, Headers(scope=scope))
         if refused is not None:
             await refused(scope, receive, _with_headers(send))
             return
         await self._app(scope, _limited(receive), _with_headers(send))
 
-    def _refused(self, method: str, headers: Headers) -> PlainTextResponse | None:
+    def _refused(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        method = scope["method"]
         if headers.get("host", "").lower() not in self._hosts:
             known = ", ".join(sorted(self._origins))
             return PlainTextResponse(f"This server is reached at {known} and under no other name.\n", 421)
+        if "\0" in unquote(f"{scope['path']}?{scope['query_string'].decode('latin-1')}"):
+            return PlainTextResponse("An address cannot hold the character NUL.\n", 400)
         if method not in SAFE and not self._is_own(headers):
             return PlainTextResponse("What is sent here has to come from a page of this server.\n", 403)
         told = headers.get("content-length", "0")

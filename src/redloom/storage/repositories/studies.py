@@ -32,6 +32,13 @@ class Studies:
         """The id of a study, or None."""
         return self._connection.scalar(sa.select(study.c.id).where(study.c.slug == slug))
 
+    def lock(self, slug: str) -> None:
+        """Keep a study for this transaction; comes before anything is read, since SQLite gives the word to one writer."""
+        if self._connection.dialect.name == "sqlite":
+            self._connection.execute(study.update().where(study.c.slug == slug).values(slug=study.c.slug))
+        else:
+            self._connection.execute(sa.select(study.c.id).where(study.c.slug == slug).with_for_update())
+
     def slugs(self) -> list[str]:
         """The slugs of all studies, in the order they came."""
         return list(self._connection.scalars(sa.select(study.c.slug).order_by(study.c.id)))

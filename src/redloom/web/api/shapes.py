@@ -180,6 +180,8 @@ class FindingTold:
     at: datetime.datetime
     status: FindingStatus
     tries: list[TryTold]
+    owed: list[str]
+    """Ids of tries that were asked for and not held yet."""
     dissent: list[EntryTold]
     log: list[EntryTold]
     may_become: list[FindingStatus]

@@ -14,7 +14,7 @@ from redloom.services.defining import Opened, Saved
 from redloom.services.evidence import mark_personal, take_out_personal, tell_personal
 from redloom.services.showing import name_study
 from redloom.services.sorting import open_sorting, with_examples
-from redloom.web.asking import Answer, Ask, Form, Page, See
+from redloom.web.asking import Action, Answer, Ask, Form, Page, See, Trouble
 from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import ADDRESSES, COLLECTED, EDITORS, KINDS
 from redloom.web.fields import Editor, Setting
@@ -27,6 +27,8 @@ Show = Callable[[Sequence[Issue], Personal], Page]
 """The page again, with what is wrong and what looks personal."""
 NOTHING: Personal = {}
 PERSONAL = get_args(evidence.Personal)
+NEEDED: Mapping[str, Action] = {"case": "write", "study": "lead"}
+"""Kind -> what one must be allowed to store it; for all others to define."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,9 @@ def store(
 
     Where somebody else stored a version meanwhile, the page has both changes on it.
     """
+    if not ask.person.may(NEEDED.get(kind, "define")):
+        told = "You may propose this change; somebody who may define stores it."
+        return Trouble(heading="That is not yours to do", told=told, status=403)
     slug = opened.slug if opened else slug
     show = show or _again(ask, kind, opened, content, slug=slug)
     content, personal = look_over(ask, kind, content)

@@ -163,7 +163,7 @@ def stream(ask: Ask) -> Answer:
     """The replies to one message while they come."""
     move = _open(ask).tree.moves.get(exploring.key_of("message", ask.query.text("move")))
     if move is None:
-        raise UnknownNameError("message", ask.query.text("move")[:40], [])
+        raise UnknownNameError("message", ask.query.text("move")[:40], None)
     return Stream(events=_coming(ask, move))
 
 
@@ -180,7 +180,7 @@ def text(ask: Ask) -> Answer:
     wanted = exploring.key_of("reply", ask.parts["exchange"])
     found = next((e for m in stored.moves.values() for e in m.exchanges.values() if e.id == wanted), None)
     if found is None:
-        raise UnknownNameError("reply", ask.parts["exchange"][:40], [])
+        raise UnknownNameError("reply", ask.parts["exchange"][:40], None)
     said = found.text or "" if ask.query.text("side") == "user" else found.reply
     return Document(content=said, media=PLAIN)
 
@@ -288,7 +288,7 @@ def _talk(
     wanted = at if at is not None else ask.query.text("at")
     end = exploring.key_of("message", wanted) if wanted else None if "new" in ask.query else tree.newest()
     if end is not None and end not in tree.moves:
-        raise UnknownNameError("message", wanted[:40], [])
+        raise UnknownNameError("message", wanted[:40], None)
     path = tree.path(end)
     frame, reading = explored.frame, ask.reading
     marks: dict[str, list[Seen]] = {}
@@ -349,7 +349,7 @@ def _promote(ask: Ask, given: Mapping[str, str], issues: Sequence[Issue] = ()) -
     at = ask.form.text("at") or ask.query.text("at")
     end = exploring.key_of("message", at)
     if end not in explored.tree.moves:
-        raise UnknownNameError("message", at[:40], [])
+        raise UnknownNameError("message", at[:40], None)
     body = explored.body
     return PromotePage(
         heading="Make a test conversation of this branch",

@@ -180,7 +180,7 @@ def text(ask: Ask) -> Answer:
         )
     }
     if wanted not in said:
-        raise UnknownNameError("turn", wanted[:40], [])
+        raise UnknownNameError("turn", wanted[:40], None)
     return Document(content=said[wanted], media=PLAIN)
 
 
@@ -227,7 +227,7 @@ def _here(ask: Ask) -> str:
 def _number(ask: Ask) -> int:
     text = ask.parts["number"]
     if not text.isdecimal() or len(text) > 9:
-        raise UnknownNameError("finding", text[:40], [])
+        raise UnknownNameError("finding", text[:40], None)
     return int(text)
 
 

@@ -13,14 +13,13 @@ from redloom.services import proposals
 from redloom.services.defining import Meanwhile, Opened, open_definition
 from redloom.services.evidence import tell_personal
 from redloom.services.proposals import Proposal, Proposed
-from redloom.web.asking import Answer, Ask, Page, See
+from redloom.web.asking import Answer, Ask, Page, See, Trouble
 from redloom.web.crumbs import crumbs_of
 from redloom.web.editors import EDITORS
 from redloom.web.fields import Editor
 from redloom.web.merging import Meeting, MergePage, carried
 from redloom.web.merging import settle as settle_form
 from redloom.web.routes.editing import by_field, look_over, setting_of
-from redloom.web.routes.study import Trouble
 
 STATES: Mapping[str, str] = {
     "open": "open",

@@ -86,14 +86,6 @@ FIRST: Mapping[str, tuple[str, str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble(Page):
-    """Why there is nothing else to see."""
-
-    template: ClassVar[str] = "trouble.html.j2"
-    told: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Start(Page):
     """What one sees where there are several studies, or none."""
 
