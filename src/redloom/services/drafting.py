@@ -199,12 +199,11 @@ async def write(
         except asyncio.CancelledError:
             _end(workspace, study, batch, "stopped", "")
             raise
-        except BaseExceptionGroup as group:
-            raise first_of(group) from group
-        except RedloomError as error:
-            if not isinstance(error, StoreError):
+        except (RedloomError, BaseExceptionGroup) as failed:
+            error = first_of(failed) if isinstance(failed, BaseExceptionGroup) else failed
+            if isinstance(error, RedloomError) and not isinstance(error, StoreError):
                 _end(workspace, study, batch, "failed", str(error))
-            raise
+            raise error from (None if error is failed else failed)
     return drafts
 
 

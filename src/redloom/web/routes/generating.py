@@ -102,14 +102,14 @@ def batch(ask: Ask) -> Answer:
 def stop(ask: Ask) -> Answer:
     """Send nothing more of it."""
     id = ask.parts["id"]
-    drafting.look(ask.workspace, ask.study, id)
+    drafting.look(ask.workspace, ask.study, id, live=ask.drafting.is_live(id))
     return See(_here(ask, id), "" if ask.drafting.stop(id) else "not-stopped")
 
 
 def stream(ask: Ask) -> Answer:
     """Tells when the page is not what it was."""
     id, known = ask.parts["id"], number_in(ask.query.text("known"), 0)
-    drafting.look(ask.workspace, ask.study, id)
+    drafting.look(ask.workspace, ask.study, id, live=ask.drafting.is_live(id))
 
     def moved() -> bool:
         live = ask.drafting.is_live(id)
