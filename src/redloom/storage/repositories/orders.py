@@ -6,8 +6,8 @@ import datetime
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from redloom.storage.dialects import insert_into
 from redloom.storage.tables import order_taken
 
 
@@ -33,9 +33,10 @@ class Orders:
 
     def take(self, key: str, who: str, at: datetime.datetime) -> str:
         """Who has the order now: ``who``, or whoever was first."""
-        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
         row = {"study_id": self._study, "key": key, "who": who, "at": at}
-        self._connection.execute(insert(order_taken).values(row).on_conflict_do_nothing())
+        self._connection.execute(
+            insert_into(self._connection, order_taken).values(row).on_conflict_do_nothing()
+        )
         query = sa.select(order_taken.c.who).where(self._is(key))
         return self._connection.execute(query).scalar_one()
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redloom.domain.people import Participant, Role
 from redloom.domain.reading import Reading
+from redloom.storage.dialects import insert_into
 from redloom.storage.mapping import to_value
 from redloom.storage.tables import invitation, participant, reading, session, study
 
@@ -103,8 +103,7 @@ class People:
     def choose_reading(self, study_id: int, person: str, chosen: Reading) -> None:
         """Keep how somebody wants replies of a study shown, in the place of what they chose before."""
         body = chosen.model_dump(mode="json", exclude_defaults=True)
-        insert = postgresql.insert if self._connection.dialect.name == "postgresql" else sqlite.insert
-        made = insert(reading).values(study_id=study_id, person=person, body=body)
+        made = insert_into(self._connection, reading).values(study_id=study_id, person=person, body=body)
         self._connection.execute(
             made.on_conflict_do_update(
                 index_elements=["study_id", "person"], set_={"body": made.excluded.body}
