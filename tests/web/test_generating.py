@@ -224,16 +224,14 @@ def test_a_batch_shows_how_far_it_is_and_stops_with_what_it_has(
     page = school.get(where)
     assert "1 of 3 answered, 1 stored as drafts" in page.text
     assert ("meta", {"http-equiv": "refresh", "content": "3"}) in page.tags
-    stream = next(given["data-stream"] for _, given in page.tags if "data-stream" in given)
-    assert stream == f"{where}/stream?known=1"
-    assert school.client.get(f"{where}/stream?known=0").text == "data: end\n\n"
+    assert [tag for tag, given in page.tags if "data-look" in given]
     assert where in school.get(GENERATE).links
     assert school.send(page.form("/stop").action, []).headers["location"] == where
     page = school.get(where)
     assert "It was stopped; 2 were not written any more." in page.text
     assert not any(form.action.endswith("/stop") for form in page.forms)
     assert not any(given.get("http-equiv") for _, given in page.tags)
-    assert school.client.get(stream).text == "data: end\n\n"
+    assert not [tag for tag, given in page.tags if "data-look" in given]
     [slug] = set(cases(workspace)) - set(before)
     assert f"{SCHOOL}/cases/{slug}" in page.links
     assert school.send(f"{where}/stop", []).headers["location"] == f"{where}?said=not-stopped"

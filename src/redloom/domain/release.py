@@ -109,9 +109,6 @@ def merkle_root(leaves: Iterable[bytes]) -> str:
     return "sha256:" + level[0].hex()
 
 
-SPLITS = ("public", "held_out")
-
-
 def split_of(cluster: str, seed: str, held_out: float) -> str:
     """The split of a whole cluster: ``held_out`` for about that share of clusters, drawn by hash."""
     draw = int.from_bytes(hashlib.sha256(f"{seed}|{cluster}".encode()).digest()[:8], "big") / 2**64

@@ -115,7 +115,6 @@ WAYS: tuple[Way, ...] = (
     Way("POST", "/studies/{study}/orders/generate", "write", generating.generate),
     Way("GET", "/studies/{study}/orders/generate/{id}", "read", generating.batch),
     Way("POST", "/studies/{study}/orders/generate/{id}/stop", "write", generating.stop),
-    Way("GET", "/studies/{study}/orders/generate/{id}/stream", "read", generating.stream),
     Way("GET", "/studies/{study}/releases", "read", releases.listing),
     Way("GET", "/studies/{study}/releases/new", "lead", releases.new),
     Way("POST", "/studies/{study}/releases/new", "lead", releases.cut),

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from asyncio import sleep
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
-
-from anyio.to_thread import run_sync
 
 from redloom.errors import InputError, Issue
 from redloom.services import drafting, generating
 from redloom.services.drafting import Batch, Begun
 from redloom.services.generating import Shown, Wanted
 from redloom.services.targets import list_targets, open_to_guests
-from redloom.web.asking import Answer, Ask, Form, Page, See, Stream, number_in
+from redloom.web.asking import Answer, Ask, Form, Page, See, number_in
 from redloom.web.crumbs import crumbs_of
 
 LISTED = generating.MOST_DRAFTS
 """How many of what wants a draft a page lists."""
-LOOKING_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,27 +100,6 @@ def stop(ask: Ask) -> Answer:
     id = ask.parts["id"]
     drafting.look(ask.workspace, ask.study, id, live=ask.drafting.is_live(id))
     return See(_here(ask, id), "" if ask.drafting.stop(id) else "not-stopped")
-
-
-def stream(ask: Ask) -> Answer:
-    """Tells when the page is not what it was."""
-    id, known = ask.parts["id"], number_in(ask.query.text("known"), 0)
-    drafting.look(ask.workspace, ask.study, id, live=ask.drafting.is_live(id))
-
-    def moved() -> bool:
-        live = ask.drafting.is_live(id)
-        found = drafting.look(ask.workspace, ask.study, id, live=live)
-        return len(found.answered) != known or found.state != "running"
-
-    return Stream(events=_until(moved))
-
-
-async def _until(moved: Callable[[], bool]) -> AsyncIterator[str]:
-    while True:
-        if await run_sync(moved):
-            yield "end"
-            return
-        await sleep(LOOKING_SECONDS)
 
 
 def _shown(ask: Ask) -> Shown:
