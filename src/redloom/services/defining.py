@@ -289,8 +289,8 @@ def earlier_dissent(workspace: Workspace, study: str, slug: str) -> tuple[Earlie
 def count_earlier_dissent(unit: UnitOfWork, study: str) -> dict[str, int]:
     """Harm -> how many disagreements with earlier versions wait for a word, for those that have any."""
     stored = unit.definitions(study)
-    changed = {name for name, fact in stored.all_facts("dissent", subject="harm") if fact.about}
-    counts = {name: len(_earlier(unit, study, name)) for name in sorted(changed & set(stored.slugs("harm")))}
+    disputed = {name for name, _ in stored.all_facts("dissent", subject="harm")}
+    counts = {name: len(_earlier(unit, study, name)) for name in sorted(disputed & set(stored.slugs("harm")))}
     return {name: many for name, many in counts.items() if many}
 
 

@@ -39,10 +39,8 @@ def is_remembered_of_run(workspace: Workspace, unit: UnitOfWork, run: StoredRun,
 
 def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
     """The definitions under the cases of a run; a release never changes."""
-    key = ("frames", run.release_id)
-    return _kept(
-        workspace, key, None, lambda: Frames(unit.releases(run.study_id).definitions(run.release_id))
-    )
+    definitions = unit.releases(run.study_id).definitions
+    return kept(workspace, ("frames", run.release_id), lambda: Frames(definitions(run.release_id)))
 
 
 def _state(unit: UnitOfWork, run: StoredRun) -> Hashable:
@@ -65,12 +63,7 @@ def _kept(workspace: Workspace, key: Hashable, state: object, make: Callable[[],
 
 def kept(workspace: Workspace, what: Hashable, make: Callable[[], T]) -> T:
     """What ``make`` gives of something that never changes, such as a release."""
-    known = workspace.memory.get(("kept", what))
-    if known is not None:
-        return cast(T, known[1])
-    made = make()
-    workspace.memory.keep(("kept", what), (None, made))
-    return made
+    return _kept(workspace, ("kept", what), None, make)
 
 
 def study_of(workspace: Workspace, unit: UnitOfWork, slug: str) -> Study:
