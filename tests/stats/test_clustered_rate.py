@@ -8,25 +8,101 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from redloom.errors import InputError
-from redloom.stats import clustered_rate, wilson
+from redloom.stats import clustered_rate, wilson, zero_event_bound
+from redloom.stats._clusters import _satterthwaite  # pyright: ignore[reportPrivateUsage]
+
+# five clusters of 3, 2, 4, 1 and 3
+OUTCOMES = np.array([1, 0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1])
+CLUSTERS = np.repeat([7, 2, 5, 9, 1], [3, 2, 4, 1, 3])
 
 
-def test_a_clustered_rate_follows_its_formula():
-    outcomes, clusters = np.array([1, 1, 0, 0, 0, 0, 1, 0]), np.array([7, 7, 7, 2, 2, 2, 5, 5])
-    mean = 3 / 8
-    # the t quantile with two degrees of freedom has a closed form
-    variance = 3 / 2 * ((2 - 3 * mean) ** 2 + (3 * mean) ** 2 + (1 - 2 * mean) ** 2) / 64
-    size, quantile = mean * (1 - mean) / variance, 0.95 / math.sqrt(2 * 0.975 * 0.025)
+def dense(sizes, correlation):
+    """Satterthwaite's degrees of freedom with whole matrices."""
+    n = sizes.sum()
+    a = 1 / np.sqrt(1 - sizes / n)
+    between = -np.outer(a * sizes, a * sizes) / n**3
+    between[np.diag_indices(sizes.size)] = sizes / n**2
+    shift = (np.diag(sizes) - np.outer(sizes, sizes) / n) * a[:, None] / n
+    b = (1 - correlation) * between + correlation * (shift @ shift.T)
+    return np.trace(b) ** 2 / np.trace(b @ b)
+
+
+def test_the_standard_error_is_that_of_cr3():
+    found = clustered_rate(OUTCOMES, CLUSTERS, weight="case")
+    sizes, sums = np.array([3, 2, 4, 1, 3.0]), np.array([1, 0, 3, 0, 1])
+    residuals, left = sums - sizes * 5 / 13, 1 - sizes / 13
+    errors = [np.sqrt((residuals**2 / left**power).sum()) / 13 for power in (0, 1, 2)]
+    assert errors[0] * np.sqrt(5 / 4) == pytest.approx(0.147039, abs=5e-7)
+    assert errors[1] == pytest.approx(0.153972, abs=5e-7)
+    assert errors[2] == pytest.approx(0.181004, abs=5e-7)
+    assert found.value == pytest.approx(0.384615, abs=5e-7)
+    assert found.standard_error == pytest.approx(errors[2], rel=1e-12)
+    assert found.kish_clusters == pytest.approx(4.3333, abs=5e-5)
+    assert found.event_clusters == pytest.approx(2.2727, abs=5e-5)
+    assert found.largest_share == pytest.approx(4 / 13)
+    assert (found.n, found.events, found.clusters, found.weight, found.sparse) == (13, 5, 5, "case", True)
+
+
+@pytest.mark.parametrize(("correlation", "df"), [(0.0, 3.3612), (1.0, 2.7408)])
+def test_the_degrees_of_freedom_have_their_known_values(correlation, df):
+    sizes = np.array([3, 2, 4, 1, 3.0])
+    assert dense(sizes, correlation) == pytest.approx(df, abs=5e-5)
+    assert _satterthwaite(sizes, correlation) == pytest.approx(df, abs=5e-5)
+
+
+@given(st.lists(st.integers(1, 300), min_size=2, max_size=40), st.floats(0, 1))
+def test_the_degrees_of_freedom_agree_with_whole_matrices(sizes, correlation):
+    sizes = np.array(sizes, dtype=float)
+    assert _satterthwaite(sizes, correlation) == pytest.approx(dense(sizes, correlation), rel=1e-6)
+
+
+def test_a_regular_interval_is_the_score_interval_of_an_effective_size():
+    generator = np.random.default_rng(4)
+    clusters = np.repeat(np.arange(400), 3)
+    outcomes = generator.random(1200) < generator.beta(2, 2, 400)[clusters]
+    found = clustered_rate(outcomes, clusters)
+    means = outcomes.reshape(400, 3).mean(axis=1)
+    mean, variance = means.mean(), ((means - means.mean()) ** 2).sum() / 399**2
+    size, quantile = mean * (1 - mean) / variance, student.ppf(0.975, 399)
     centre = mean + quantile**2 / (2 * size)
     half = quantile * math.sqrt(mean * (1 - mean) / size + quantile**2 / (4 * size**2))
-    found = clustered_rate(outcomes, clusters)
-    assert found.value == mean
     assert found.low == pytest.approx((centre - half) / (1 + quantile**2 / size), abs=1e-12)
     assert found.high == pytest.approx((centre + half) / (1 + quantile**2 / size), abs=1e-12)
-    assert found.design_effect == pytest.approx(8 / size, abs=1e-12)
-    assert (found.n, found.events, found.clusters) == (8, 3, 3)
+    assert found.effective_n == pytest.approx(size)
+    assert found.df == pytest.approx(399)
+    assert not found.sparse and "sparse" not in found.method
+
+
+def test_the_weight_decides_what_counts_the_same():
+    outcomes, clusters = [1] * 8 + [0, 0], [1] * 8 + [2, 3]
+    by_cluster, by_case = (clustered_rate(outcomes, clusters, weight=w) for w in ("cluster", "case"))
+    assert by_cluster.value == pytest.approx(1 / 3)
+    assert by_case.value == pytest.approx(0.8)
+    assert (by_cluster.weight, by_case.weight) == ("cluster", "case")
+    assert by_case.largest_share == 0.8
+
+
+@pytest.mark.parametrize("events", [3, 20, 30, 45, 60, 80])
+def test_clusters_of_one_size_are_the_same_under_both_weights(events):
+    outcomes = np.zeros(300)
+    outcomes[np.random.default_rng(events).choice(300, events, replace=False)] = 1
+    clusters = np.repeat(np.arange(100), 3)
+    one, other = (clustered_rate(outcomes, clusters, weight=w) for w in ("cluster", "case"))
+    for name in ("value", "low", "high", "standard_error", "df", "event_clusters", "design_effect"):
+        assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-9)
+
+
+@pytest.mark.parametrize(("events", "high"), [(20, 0.065), (40, 0.062), (50, 0.062), (60, 0.062)])
+def test_the_join_has_no_cliff(events, high):
+    outcomes = np.zeros((60, 20))
+    outcomes[:events, 0] = 1
+    found = clustered_rate(outcomes.ravel(), np.repeat(np.arange(60), 20), level=0.9)
+    assert found.high == pytest.approx(high, abs=1e-3)
+    assert found.event_clusters == pytest.approx(events)
+    assert found.sparse == (events < 60) == ("sparse" in found.method)
 
 
 def test_the_design_effect_is_that_of_cluster_size_and_correlation():
@@ -56,20 +132,21 @@ def test_clustering_never_narrows_an_interval():
     assert found.high - found.low > wilson(50, 100).high - wilson(50, 100).low
 
 
-@pytest.mark.parametrize(("outcome", "low", "high"), [(0, 0.0, 4.279 / 28.279), (1, 24 / 28.279, 1.0)])
-def test_equal_outcomes_take_clusters_as_effective_size(outcome, low, high):
-    found = clustered_rate(np.full(240, outcome), np.repeat(np.arange(24), 10))
-    assert found.value == outcome
-    assert found.low == pytest.approx(low, abs=1e-4)
-    assert found.high == pytest.approx(high, abs=1e-4)
-    assert found.design_effect is None
-    assert "all outcomes equal" in found.method
+def test_equal_outcomes_have_the_bounds_of_that_many_clusters():
+    clusters = np.repeat(np.arange(24), 10)
+    none, every = clustered_rate(np.zeros(240), clusters), clustered_rate(np.ones(240), clusters)
+    assert (none.value, none.low, none.high) == (0, 0, pytest.approx(zero_event_bound(24, level=0.975)))
+    assert (every.value, every.low, every.high) == (1, pytest.approx(1 - none.high), 1)
+    assert none.design_effect is None and none.standard_error is None
+    assert "all equal" in none.method
+    assert (none.event_clusters, none.sparse) == (0, True)
 
 
 def test_equal_shares_have_an_interval_though_rounding_makes_them_vary():
     found = clustered_rate([0.1 + 0.2, 0.3, 0.3, 0.3], [1, 2, 3, 4])
-    assert "all outcomes equal" in found.method
-    assert 0 < found.low < 0.3 < found.high < 1
+    assert "all equal" in found.method
+    assert found.low == pytest.approx(0.3 * 0.025**0.25)
+    assert found.high == pytest.approx(1 - 0.7 * 0.025**0.25)
     almost = clustered_rate([1.0, 1 - 2**-53], [1, 2])
     assert almost.high == 1.0
 
@@ -93,21 +170,18 @@ def test_shares_have_no_event_count():
 UNITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8)), min_size=1, max_size=40)
 
 
-@given(UNITS, st.randoms(use_true_random=False))
-def test_a_clustered_rate_ignores_order_and_cluster_names(units, random):
+@given(UNITS, st.sampled_from(["cluster", "case"]), st.randoms(use_true_random=False))
+def test_the_order_of_units_and_the_names_of_clusters_change_no_digit(units, weight, random):
     shuffled = list(units)
     random.shuffle(shuffled)
-    first = clustered_rate([y for y, _ in units], [c for _, c in units])
-    second = clustered_rate([y for y, _ in shuffled], [100 - 3 * c for _, c in shuffled])
-    assert second.value == pytest.approx(first.value, abs=1e-12)
+    first = clustered_rate([y for y, _ in units], [c for _, c in units], weight=weight)
+    second = clustered_rate([y for y, _ in shuffled], [100 - 3 * c for _, c in shuffled], weight=weight)
+    assert second == first
     if first.low is None:
-        assert second.low is None
         assert first.reason is not None
     else:
         assert first.reason is None
         assert 0 <= first.low <= first.value <= first.high <= 1
-        assert second.low == pytest.approx(first.low, abs=1e-6)
-        assert second.high == pytest.approx(first.high, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +193,10 @@ def test_a_clustered_rate_ignores_order_and_cluster_names(units, random):
         (lambda: clustered_rate([0, -0.5], [1, 2]), "-0.5"),
         (lambda: clustered_rate([0, 1], [0.5, 2]), "clusters must be a list of whole numbers"),
         (lambda: clustered_rate([[0, 1]], [1, 2]), "(1, 2)"),
+        (
+            lambda: clustered_rate([0, 1], [1, 2], weight="unit"),
+            "weight must be 'cluster' or 'case', not 'unit'",
+        ),
         (lambda: clustered_rate(["x", "y"], [1, 2]), "outcomes must be numbers"),
     ],
 )

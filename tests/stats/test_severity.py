@@ -10,22 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redloom.errors import InputError
-from redloom.stats import expected_shortfall, severity_distribution, wilson
+from redloom.stats import clustered_rate, expected_shortfall, severity_distribution
 
 VALUES = st.lists(st.floats(-100, 100), min_size=1, max_size=60)
 TAILS = st.floats(0.01, 0.995)
 
 
-def test_levels_are_counted_with_wilson_intervals():
-    found = severity_distribution([0, 2, 2, 0, 3, 0], levels=[0, 1, 2, 3])
+@pytest.mark.parametrize("weight", ["cluster", "case"])
+def test_levels_are_counted_with_the_intervals_of_their_clusters(weight):
+    severities, clusters = [0, 2, 2, 0, 3, 0], [1, 1, 1, 2, 2, 3]
+    found = severity_distribution(severities, clusters, levels=[0, 1, 2, 3], weight=weight)
     assert found.levels == (0, 1, 2, 3)
     assert found.counts == (3, 0, 2, 1)
-    assert found.shares == tuple(wilson(count, 6) for count in found.counts)
+    assert found.shares == tuple(
+        clustered_rate([s == one for s in severities], clusters, weight=weight) for one in found.levels
+    )
     assert found.n == 6
 
 
 def test_no_cases_have_undefined_shares():
-    found = severity_distribution([], levels=[0, 1])
+    found = severity_distribution([], [], levels=[0, 1])
     assert found.counts == (0, 0)
     assert all(share.value is None and share.reason for share in found.shares)
 
@@ -90,12 +94,13 @@ def test_no_cases_are_undefined():
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda: severity_distribution([4], levels=[0, 1]), "severity 4.0 is none of the levels (0, 1)"),
-        (lambda: severity_distribution([0.5], levels=[0, 1]), "0.5"),
-        (lambda: severity_distribution([0], levels=[1, 0]), "rising order"),
-        (lambda: severity_distribution([0], levels=[]), "rising order"),
-        (lambda: severity_distribution([math.nan], levels=[0]), "nan"),
-        (lambda: severity_distribution([0], levels=[0], level=0), "level"),
+        (lambda: severity_distribution([4], [1], levels=[0, 1]), "severity 4.0 is none of the levels (0, 1)"),
+        (lambda: severity_distribution([0.5], [1], levels=[0, 1]), "0.5"),
+        (lambda: severity_distribution([0], [1], levels=[1, 0]), "rising order"),
+        (lambda: severity_distribution([0], [1], levels=[]), "rising order"),
+        (lambda: severity_distribution([math.nan], [1], levels=[0]), "nan"),
+        (lambda: severity_distribution([0], [1], levels=[0], level=0), "level"),
+        (lambda: severity_distribution([0], [1, 2], levels=[0]), "severities has 1, clusters has 2"),
         (lambda: expected_shortfall([math.inf]), "inf"),
         (lambda: expected_shortfall([1], level=1), "level must lie between 0 and 1, not 1"),
     ],

@@ -333,17 +333,29 @@ def _severities(
             continue
         ours = [o for o in observations if o.case.harm == slug and (key, "") in o.marks]
         marks = [o.marks[(key, "")] for o in ours]
-        given = [m.severity for m in marks if m.verdict == "harm" and m.severity is not None]
+        given = [
+            (m.severity, o.case.cluster)
+            for o, m in zip(ours, marks, strict=True)
+            if m.verdict == "harm" and m.severity is not None
+        ]
         if not given:
             continue
         found.append(_severity_table(slug, harm, given, _expected_severity(ours, key, len(given))))
     return tuple(found)
 
 
-def _severity_table(slug: str, harm: Harm, given: Sequence[int], expected: Estimate) -> SeverityTable:
+def _severity_table(
+    slug: str, harm: Harm, given: Sequence[tuple[int, int]], expected: Estimate
+) -> SeverityTable:
+    """Counts and shares of the levels; ``given`` has severity and cluster of each conversation judged harm."""
     assert harm.severity is not None
     levels = harm.severity.levels
-    table = severity_distribution(given, levels=[level.value for level in levels], level=LEVEL)
+    table = severity_distribution(
+        [severity for severity, _ in given],
+        [cluster for _, cluster in given],
+        levels=[level.value for level in levels],
+        level=LEVEL,
+    )
     enough = len(given) >= LEAST_SEVERITIES
     return SeverityTable(
         harm=slug,

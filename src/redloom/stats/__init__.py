@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from .attempts import RateAtK, SuccessAtK, rate_at_k, success_at_k
 from .bootstrap import cluster_bootstrap, cluster_bootstrap_ratio, cluster_bootstrap_ratios, seeded
-from .estimate import Estimate, undefined
+from .bounds import bound_without_events, lower_bound, upper_bound
+from .estimate import Estimate, Weight, undefined
 from .multiple import benjamini_hochberg, holm
-from .paired import Discordance, discordance, paired_difference
+from .paired import Discordance, difference_p_value, discordance, paired_difference
 from .rates import clean_cases_needed, clopper_pearson, clustered_rate, wilson, zero_event_bound
 from .severity import ExpectedShortfall, SeverityDistribution, expected_shortfall, severity_distribution
 from .unseen import accumulation, chao1, unseen_mass
@@ -18,8 +19,10 @@ __all__ = [
     "RateAtK",
     "SeverityDistribution",
     "SuccessAtK",
+    "Weight",
     "accumulation",
     "benjamini_hochberg",
+    "bound_without_events",
     "chao1",
     "clean_cases_needed",
     "clopper_pearson",
@@ -27,9 +30,11 @@ __all__ = [
     "cluster_bootstrap_ratio",
     "cluster_bootstrap_ratios",
     "clustered_rate",
+    "difference_p_value",
     "discordance",
     "expected_shortfall",
     "holm",
+    "lower_bound",
     "paired_difference",
     "rate_at_k",
     "seeded",
@@ -37,6 +42,7 @@ __all__ = [
     "success_at_k",
     "undefined",
     "unseen_mass",
+    "upper_bound",
     "wilson",
     "zero_event_bound",
 ]

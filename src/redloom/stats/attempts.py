@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from redloom.errors import InputError
 
 from ._checks import FloatArray, IntArray, check_lengths, check_level, check_whole, whole
-from .estimate import Estimate, undefined
+from ._clusters import check_weight
+from .estimate import Estimate, Weight, undefined
 from .rates import clustered_rate
 
 
@@ -61,16 +62,23 @@ def success_at_k(successes: ArrayLike, attempts: ArrayLike, k: int) -> SuccessAt
 
 
 def rate_at_k(
-    successes: ArrayLike, attempts: ArrayLike, clusters: ArrayLike, *, k: int, level: float = 0.95
+    successes: ArrayLike,
+    attempts: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    k: int,
+    weight: Weight = "cluster",
+    level: float = 0.95,
 ) -> RateAtK:
     """The mean over cases of the chance of a success in ``k`` attempts, with a cluster interval.
 
-    All arrays have shape (cases,). Every case counts the same, however often it was tried; the interval
-    is that of ``clustered_rate``. No case with ``k`` attempts: undefined.
+    All arrays have shape (cases,). How often a case was tried does not change what it counts; mean and interval are
+    those of ``clustered_rate`` under the weight. No case with ``k`` attempts: undefined.
     """
     groups = whole("clusters", clusters)
     check_lengths(successes=whole("successes", successes), clusters=groups)
     check_level(level)
+    check_weight(weight)
     cases = success_at_k(successes, attempts, k)
     label = f"mean of unbiased success at {k}; "
     if cases.values.size == 0:
@@ -81,7 +89,7 @@ def rate_at_k(
             k=k,
             left_out=cases.left_out,
         )
-    estimate = clustered_rate(cases.values, groups[cases.kept], level=level)
+    estimate = clustered_rate(cases.values, groups[cases.kept], weight=weight, level=level)
     return RateAtK(estimate=replace(estimate, method=label + estimate.method), k=k, left_out=cases.left_out)
 
 

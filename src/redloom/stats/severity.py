@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from redloom.errors import InputError
 
-from ._checks import check_level, finite
-from .estimate import Estimate
-from .rates import wilson
+from ._checks import check_lengths, check_level, finite, whole
+from .estimate import Estimate, Weight
+from .rates import clustered_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +41,21 @@ class ExpectedShortfall:
 
 
 def severity_distribution(
-    severities: ArrayLike, *, levels: Sequence[float], level: float = 0.95
+    severities: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    levels: Sequence[float],
+    weight: Weight = "cluster",
+    level: float = 0.95,
 ) -> SeverityDistribution:
-    """How many cases have each severity level, with Wilson intervals for the shares.
+    """How many cases have each severity level, with the share of each by ``clustered_rate``.
 
-    ``severities``: shape (cases,), each one of ``levels``, which rise strictly. The intervals take cases
-    as independent and each level by itself; for clustered cases use ``clustered_rate`` per level.
+    ``severities``: shape (cases,), each one of ``levels``, which rise strictly; ``clusters``: whole numbers, same
+    shape. Each interval is about its level alone.
     """
     values, scale = finite("severities", severities), finite("levels", levels)
+    groups = whole("clusters", clusters)
+    check_lengths(severities=values, clusters=groups)
     if scale.size == 0 or (np.diff(scale) <= 0).any():
         raise InputError(f"levels must be one or more numbers in rising order, not {tuple(levels)!r}")
     check_level(level)
@@ -60,7 +67,9 @@ def severity_distribution(
     return SeverityDistribution(
         levels=tuple(levels),
         counts=counts,
-        shares=tuple(wilson(count, values.size, level=level) for count in counts),
+        shares=tuple(
+            clustered_rate(values == one, groups, weight=weight, level=level) for one in scale.tolist()
+        ),
         n=values.size,
     )
 
