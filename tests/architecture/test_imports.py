@@ -60,6 +60,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "pydantic": frozenset({"datasets", "domain", "storage", "targets"}),
     "pydantic_core": frozenset({"targets"}),
     "psycopg": frozenset({"storage"}),
+    "rensa": frozenset({"datasets"}),
     "rfc8785": frozenset({"ids"}),
     "rich": frozenset({"cli"}),
     "scipy": frozenset({"datasets", "design", "stats"}),
