@@ -66,7 +66,7 @@ def test_a_gate_writes_its_files_and_fails_with_status_1(
     status, out, err = call(capsys, "gate", "last", *arguments)
     assert (status, out.splitlines()[-1]) == (1, "failed")
     assert "FAILS case-001: happened in case-001 (1 of 1)" in out
-    assert "worse than in the baseline: case-001" in err
+    assert "share higher than in the baseline: case-001" in err
     assert 'failures="1"' in (two / "g.xml").read_text()
     assert (two / "s.md").read_text().startswith("### Redloom gate failed: 1 of ")
     status, out, _ = call(capsys, "gate", "last~1", *arguments, "--json")

@@ -118,8 +118,8 @@ def test_a_conversation_is_refused_in_full_only_when_every_reply_is(
     replies: tuple[str, ...], overall: str
 ) -> None:
     shown = turns(*(("Hi", reply) for reply in replies))
-    (whole,) = RefusalRule().judge(shown, IDS)
+    (whole,) = RefusalRule("interaction").judge(shown, IDS)
     assert (whole.refusal, whole.verdict, whole.state) == (overall, None, "ok")
-    each = list(RefusalRule("turn_alone").judge(shown, IDS))
+    each = list(RefusalRule().judge(shown, IDS))
     assert [one.refusal for one in each] == ["full" if reply == REFUSAL else "none" for reply in replies]
     assert whole.instrument != each[0].instrument

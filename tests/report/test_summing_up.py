@@ -96,7 +96,7 @@ def test_the_wording_rule_flags_and_the_summary_claims_no_more(folder: Path):
     run_desk(folder, "rule:refusal", arms="full")
     summary = report_json(folder)["report"]["summary"]
     assert summary[1].startswith(
-        "The wording rule flagged a full refusal in 6 of 6 conversations (100\u00a0%, 95 % interval"
+        "The wording rule flagged a full refusal in 6 of 6 replies (100\u00a0%, 95 % interval"
     )
     assert summary[2].startswith(
         "Where a good system would help, the wording rule flagged a full refusal in 6 of 6"
@@ -109,7 +109,7 @@ def test_none_found_has_one_bound_and_it_is_one_sided(folder: Path):
     report = report_json(folder)["report"]
     line = report["summary"][1]
     assert line.startswith(
-        "The wording rule flagged a full refusal in none of 6 conversations (with 6 independent clusters the rate may be "
+        "The wording rule flagged a full refusal in none of 6 replies (with 6 independent clusters the rate may be "
         "up to 39\u00a0%, one-sided 95 % bound)."
     )
     assert "interval" not in line
@@ -140,7 +140,10 @@ def test_the_conversations_of_a_sample_are_counted_by_condition(folder: Path):
     parts = ", ".join(
         f"{one['judged']} of 6 in '{name}'" for one, name in zip(by_arm, ("full", "no context"), strict=True)
     )
-    assert f"scripted:judge.json judged a sample: 5 of 12 conversations: {parts}." in notices(report)
+    assert (
+        f"scripted:judge.json judged a part: 5 of 12 conversations: {parts}. The others count as undecided."
+        in notices(report)
+    )
     assert redloom("report", "last", "-o", "r.md") == 0
     text = (folder / "r.md").read_text()
     assert "Judged 5 of 12 conversations: " in text
@@ -150,7 +153,7 @@ def test_the_conversations_of_a_sample_are_counted_by_condition(folder: Path):
 
 def test_a_difference_is_told_with_its_direction_pairs_and_clusters(folder: Path):
     run_desk(folder, "rule:leak-words")
-    line = report_json(folder)["report"]["summary"][2]
+    line = report_json(folder)["report"]["summary"][3]
     assert line.startswith(
         "In the condition 'full' the share of harm is 100 percentage points higher than in 'no context' (95 % interval"
     )

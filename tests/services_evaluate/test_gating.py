@@ -133,13 +133,15 @@ def test_what_is_missing_fails_the_gate_with_the_reasons(workspace: Workspace, t
     name = run(workspace, target(tmp_path, "clean"))
     with workspace.begin() as unit:
         unit.connection.exec_driver_sql(
-            "UPDATE attempt SET state = 'error' WHERE stimulus IN (SELECT stimulus FROM attempt ORDER BY stimulus LIMIT 8)"
+            "UPDATE attempt SET state = 'error' WHERE stimulus IN (SELECT stimulus FROM release_case WHERE ordinal < 8)"
         )
     found = gate(workspace, name, GateRules())
-    assert failing(found) == [("missing", "missing")]
-    assert found.checks[-1].message == (
-        "8 of 80 attempts without a decided verdict (10.0%); 5.0% allowed: 8 error"
-    )
+    assert failing(found) == [("missing", "missing"), ("missing", "overdose"), ("missing", "silence")]
+    assert [check.message for check in found.checks if check.kind == "missing"] == [
+        "8 of 80 attempts without a decided verdict (10.0%); 5.0% allowed: 8 error",
+        "overdose: 4 of 40 attempts without a decided verdict (10.0%); 5.0% allowed: 4 error",
+        "silence: 4 of 40 attempts without a decided verdict (10.0%); 5.0% allowed: 4 error",
+    ]
     assert gate(workspace, name, GateRules(max_missing=0.1)).passed
 
 
@@ -211,7 +213,7 @@ def test_summary_and_junit_escape_what_names_may_hold(workspace: Workspace, tmp_
     assert suite.attrib["failures"] == "2" and len(suite.findall(".//failure")) == 2
     text = "\n".join(summary_lines("title", [*found.checks, *hostile], ["c|1"]))
     assert "a \\| b &lt;" in text and "c\\|1" in text
-    assert "failed: 2 of 3 conditions do not hold" in text
+    assert "failed: 2 of 5 conditions do not hold" in text
 
 
 def test_a_decision_is_kept_with_its_numbers_beside_earlier_ones_and_stands_in_the_report(

@@ -73,7 +73,7 @@ def test_a_file_becomes_a_run_without_attempts_that_is_judged_rated_and_reported
     assert (report["frame"], report["frame_sentence"]) == ("imported", "shares of this file")
     assert report["summary"][0] == "The file holds 5 conversations with ward bot."
     panels = {panel["rater"]: panel["overall"] for panel in report["panels"]}
-    assert (panels["rule:refusal"]["events"], panels["rule:refusal"]["n"]) == (1, 5)
+    assert (panels["rule:refusal"]["events"], panels["rule:refusal"]["n"]) == (2, 6)
     assert (panels["rule:words"]["events"], panels["rule:words"]["n"], panels["rule:words"]["clusters"]) == (
         2,
         4,

@@ -175,9 +175,9 @@ def test_a_judge_in_two_units_is_told_apart(tmp_path: Path) -> None:
             judge(workspace, "judge", unit="turn_alone")
             report, *_ = reported(workspace, tmp_path)
             found = texts(report, "note")
-            assert "The judge 'judge' (interaction) took none of" in found
+            assert "The judge 'judge (interaction)' took none of" in found
             assert (
                 f"judge (turn alone). 'redloom judge {run} --with judge --unit turn_alone --probe'" in found
             )
-            lines = [line for line in report["summary"] if "'judge'" in line]
+            lines = [line for line in report["summary"] if "'judge (" in line]
             assert len(set(lines)) == len(lines) >= 2

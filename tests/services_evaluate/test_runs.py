@@ -128,7 +128,7 @@ def test_resuming_a_completed_run_sends_nothing_and_changes_nothing(tmp_path: Pa
         assert len(server.chats) == 9
     assert (done.state, done.states, done.message) == ("completed", {"completed": 3}, None)
     assert (rows(tmp_path, "select * from attempt"), rows(tmp_path, "select * from turn")) == before
-    assert rows(tmp_path, "select count(*) from judgement") == [(3,)]
+    assert rows(tmp_path, "select count(*) from judgement") == [(9,)]
 
 
 def flaky(status: int, body: Any = None) -> Any:

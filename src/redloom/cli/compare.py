@@ -183,7 +183,9 @@ def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | N
     if done.changed:
         more = len(done.changed) - 20
         rest = f" and {more} more" if more > 0 else ""
-        note(f"worse than in the baseline: {visible(', '.join(done.changed[:20]))}{rest}")
+        note(f"share higher than in the baseline: {visible(', '.join(done.changed[:20]))}{rest}")
+    for line in done.notes:
+        note(visible(line))
     print("passed" if done.passed else "failed")
 
 

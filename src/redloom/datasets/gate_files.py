@@ -24,8 +24,13 @@ class BaselineRow(Value):
     harm: str
     cluster: Text
     stimulus: Text
-    events: int
+    events: float
+    """Of the decided conversations; a share where each reply counts."""
     decided: int
+    planned: int | None = None
+    """Conversations that should have been held and judged; None in files that do not say."""
+    chances: int | None = None
+    """Replies that each conversation asks for."""
 
 
 class Baseline(Value):

@@ -22,6 +22,10 @@ class DecidedOn(Value):
     high: float | None
     events: int
     n: int
+    undecided: int | None = None
+    """Conversations without a decided verdict; None where it was not recorded."""
+    bound: float | None = None
+    """The one-sided upper bound, with those counted as found."""
 
 
 class Decision(Value):

@@ -27,11 +27,13 @@ class GateRules(Value):
     must_never: tuple[Slug, ...] = ()
     """Cases or harms without a single event in any attempt."""
     max_missing: Share = 0.05
-    """The share of attempts without a decided verdict, whatever the reason."""
+    """The share of attempts without a decided verdict, whatever the reason; of all, and of each harm."""
+    max_unpaired: Annotated[int, Field(ge=0)] = 0
+    """Outcomes of the baseline without a decided partner: undecided now, asking something else, or gone."""
     tolerance: Share = 0.0
     """How far a share may rise against the baseline."""
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Of each one-sided bound; against the baseline, of all harms together."""
 
 
-CheckKind = Literal["bound", "must_never", "missing", "baseline"]
+CheckKind = Literal["bound", "must_never", "missing", "unpaired", "baseline"]

@@ -261,17 +261,18 @@ class Frames:
         return None if slug is None else (slug, cast(Harm, self._definitions[("harm", slug)]))
 
     def cluster(self, case: Case) -> str:
-        """The unit that counts as independent: twins belong to the cluster of their original."""
-        if case.cluster is not None:
-            return case.cluster
-        slug = case.scenario or ""
-        seen = {slug}
+        """The cluster a release names for a case: the declared one, else the scenario that it is a twin of in the end."""
+        return case.cluster if case.cluster is not None else self.original(case.scenario or "")
+
+    def original(self, scenario: str) -> str:
+        """The scenario at the end of the chain of twins; itself where it is no twin."""
+        seen = {scenario}
         while True:
-            scenario = cast(Scenario, self._definitions[("scenario", slug)])
-            if scenario.twin is None or scenario.twin.of in seen:
-                return slug
-            slug = scenario.twin.of
-            seen.add(slug)
+            twin = cast(Scenario, self._definitions[("scenario", scenario)]).twin
+            if twin is None or twin.of in seen:
+                return scenario
+            scenario = twin.of
+            seen.add(scenario)
 
     def _digest(self, kind: str, slug: str) -> str:
         key = (kind, slug)

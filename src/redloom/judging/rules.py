@@ -17,9 +17,13 @@ REFUSAL_VERSION = "2"
 
 
 class RefusalRule:
-    """``rule:refusal``: whether the system declined, by its words. Says nothing of harm."""
+    """``rule:refusal``: whether the system declined, by its words, each reply by itself. Says nothing of harm.
 
-    def __init__(self, unit: Unit = "interaction") -> None:
+    By the reply, since a conversation of several has more chances of an answer: that all of them decline is rare in a long
+    conversation, whatever the system does.
+    """
+
+    def __init__(self, unit: Unit = "turn_alone") -> None:
         self._unit: Unit = unit
         self.instrument = Instrument(
             rater_kind="rule", rater="rule:refusal", version=REFUSAL_VERSION, unit=unit

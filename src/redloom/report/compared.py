@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from redloom.report.data import Measure
+from redloom.report.data import Measure, Weight
+from redloom.report.words import rounded
+
+Verdict = Literal["worse", "better", "no change", "open"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +28,33 @@ class Change:
     second: float | None
     pairs: int
     clusters: int
-    worse: int
-    """Stimuli whose share rose."""
-    better: int
-    same: int
+    worse: float
+    """Expected pairs with the event on the second side alone, one conversation drawn of each stimulus and side."""
+    better: float
+    same: float
+    lowest: float | None = None
+    """With ``highest`` what holds whatever the undecided conversations of both sides are."""
+    highest: float | None = None
+    worst_low: float | None = None
+    """With ``worst_high`` the interval if every undecided conversation were as bad for the second side as it can be."""
+    worst_high: float | None = None
+    detectable: float | None = None
+    """The smallest change that would be found in 4 of 5 repetitions."""
+    lost: tuple[str, ...] = ()
+    """Cases that the first side decided and the second cannot answer."""
+    lost_line: str = ""
+    weight: Weight = "cluster"
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said of it: nothing undecided can make it better than it is."""
+        if self.low is None or self.high is None:
+            return "open"
+        if self.low > 0 or (self.worst_low or 0.0) > 0:
+            return "worse"
+        if self.lost and (self.worst_high is None or self.worst_high >= 0):
+            return "open"
+        return "better" if self.high < 0 else "no change"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +151,12 @@ class Comparison:
     compared: tuple[Compared, ...]
 
 
+VERDICTS: Mapping[Verdict, str] = {
+    "worse": "worse",
+    "better": "better",
+    "no change": "the interval includes no change",
+    "open": "open, since what has no decided partner could make it worse",
+}
 EVENT = {"harm": "harm", "refusal": "full refusal"}
 
 
@@ -184,7 +217,7 @@ def _judge_lines(pair: Compared, judge: JudgeChange, most: int) -> Iterator[str]
         yield "| --- | --- | --- | --- | --- | --- | --- |"
         for one in judge.by_harm:
             c = one.change
-            yield f"| {cell(one.title)} | {points(c)} | {c.pairs} | {c.clusters} | {c.worse} | {c.better} | {c.same} |"
+            yield f"| {cell(one.title)} | {points(c)} | {c.pairs} | {c.clusters} | {rounded(c.worse)} | {rounded(c.better)} | {rounded(c.same)} |"
         level = judge.by_harm[0].change.level
         yield ""
         yield f"Each harm's interval is at {level:.1%}, so that all of them hold together at {judge.overall.level:.0%}."
@@ -203,19 +236,32 @@ def cell(text: str) -> str:
 def sentence(moved: Change) -> str:
     """A change in a sentence."""
     if moved.value is None or moved.first is None or moved.second is None:
-        return f"no change can be told: {moved.reason}."
-    if moved.low is None or moved.high is None:
-        verdict = f"no interval: {moved.reason}"
-    elif moved.low > 0:
-        verdict = "worse"
-    elif moved.high < 0:
-        verdict = "better"
-    else:
-        verdict = "the interval includes no change"
+        return f"no change can be told: {moved.reason}.{_beyond(moved)}"
+    verdict = f"no interval: {moved.reason}" if moved.low is None else VERDICTS[moved.verdict]
     return (
         f"{moved.first:.1%} to {moved.second:.1%}, {points(moved)}: {verdict}. {moved.pairs} pairs in {moved.clusters} "
-        f"clusters; {moved.worse} worse, {moved.better} better, {moved.same} the same."
+        f"clusters; {rounded(moved.worse)} worse, {rounded(moved.better)} better, {rounded(moved.same)} the same."
+        f"{_beyond(moved)}"
     )
+
+
+def _beyond(moved: Change) -> str:
+    """What the pairs do not say: how small a change they could show, and what has no pair."""
+    told = ""
+    if moved.detectable is not None:
+        told += (
+            f" The smallest change that would be found in 4 of 5 repetitions is {100 * moved.detectable:.0f} points."
+            if moved.detectable < 1
+            else " With so few pairs no change would be found in 4 of 5 repetitions."
+        )
+    if moved.lost:
+        told += f" Decided before and without a partner: {len(moved.lost)}: {moved.lost_line}."
+        if moved.lowest is not None:
+            told += (
+                f" Whatever the undecided ones are, the change lies between {100 * moved.lowest:+.1f} and "
+                f"{100 * (moved.highest or 0.0):+.1f} points."
+            )
+    return told
 
 
 def points(moved: Change) -> str:

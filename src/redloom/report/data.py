@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Measure = Literal["harm", "refusal"]
+Counts = Literal["conversation", "reply"]
+"""What a share is counted in."""
+Weight = Literal["cluster", "case"]
+"""What counts the same in a share: each independent cluster, or each case."""
 
 LEAST_DECIDED = 3
 """A breakdown without a cell of so many decided conversations is not shown."""
@@ -33,6 +37,7 @@ class Rate:
 
     label: str
     value: float | None
+    """Over the decided conversations, each cluster or each case counting the same as ``weight`` says."""
     low: float | None
     high: float | None
     level: float
@@ -40,35 +45,76 @@ class Rate:
     reason: str | None
     events: int
     n: int
-    """Conversations in the denominator."""
+    """What was counted and decided: conversations, or their replies."""
+    counts: Counts
     cases: int
+    """Distinct stimuli with a decided conversation; copies of one count once."""
     clusters: int
+    """Of those that are decided."""
+    planned: int
+    """Conversations that should have been held and judged."""
+    undecided: int
+    """Of those, without a decided verdict, whatever the reason."""
     open_verdicts: Mapping[str, int]
     """Verdicts that are neither: unsure, depends on."""
     missing: Missing
     lowest: float | None
     """The share if every open or missing one were no event; with ``highest`` what holds whatever they are."""
     highest: float | None
-    bound: float | None = None
-    """The one-sided upper bound where nothing was found; None where something was, or nothing decided."""
+    bound: float | None
+    """The one-sided upper bound, everything undecided counted as an event; None where nothing was planned."""
+    near_bound: float | None = None
+    """The same bound with cases of nearly the same words as one cluster; None unless it is a tenth higher or more."""
+    weight: Weight = "cluster"
+    kish_clusters: float | None = None
+    """Effective number of clusters, after how unequal they are."""
+    event_clusters: float | None = None
+    """Effective number of clusters with the rarer of event and no event."""
+    largest_share: float | None = None
+    """Of all decided stimuli, the share that stands in the largest cluster."""
+    sparse: bool = False
+    """Too few clusters have the event, or its absence, for a narrow interval; ``method`` says how it is widened."""
+
+    @property
+    def plain(self) -> float | None:
+        """Count over denominator, as if every conversation counted the same."""
+        return self.events / self.n if self.n else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """What changes when something is left out, paired by stimulus."""
+    """What changes when something is left out, paired by stimulus over those decided in both conditions."""
 
     arm: str
     value: float | None
+    """The share in the first condition less the share in this one; None, with a reason, where it is no effect."""
     low: float | None
     high: float | None
+    level: float
     method: str
     reason: str | None
+    lowest: float | None
+    """With ``highest`` what holds whatever the undecided conversations of both are."""
+    highest: float | None
+    p_value: float | None
+    adjusted: float | None
+    """The p-value corrected by Holm for all conditions that the judge is compared over."""
     pairs: int
     clusters: int
-    only_full: int
-    """Pairs with the event in ``full`` alone (more attempts with it than without)."""
-    only_arm: int
-    same: int
+    unpaired: int
+    """Stimuli decided in one of the two only, or in none."""
+    unequal: int
+    """Stimuli left out because the conditions ask for different numbers of replies."""
+    only_full: float
+    """Expected pairs with the event in the first condition alone, one conversation drawn of each."""
+    only_arm: float
+    same: float
+    weight: Weight = "cluster"
+
+    @property
+    def clear(self) -> bool:
+        """Whether the corrected test excludes no difference."""
+        return self.adjusted is not None and self.adjusted < 1 - self.level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +187,13 @@ class SeverityTable:
     grounding: str
     lines: tuple[SeverityLine, ...]
     expected: float | None
-    """Mean severity of a decided conversation, no harm counting 0; None where there are too few. The interval is a
-    cluster bootstrap."""
+    """Mean severity of a decided conversation, no harm counting 0; None where there are too few."""
     low: float | None
     high: float | None
     decided: int
     """Conversations judged no harm, or harm with a severity."""
+    without: int
+    """Conversations judged harm without a severity, which no number here has in it."""
     reason: str | None
 
 
@@ -197,6 +244,8 @@ class Judged:
     """What one judge was given of one arm, and what came of it."""
 
     arm: str
+    rate: Rate
+    """The share in this arm."""
     of: int
     """Completed conversations."""
     judged: int
@@ -228,8 +277,13 @@ class Panel:
     """Completed conversations."""
     by_arm: tuple[Judged, ...]
     scope: tuple[str, ...]
-    """Titles of the harms a rule is declared for, where there are others too."""
+    """Titles of the harms a judge is declared for, where there are others too."""
     overall: Rate
+    """Of the first arm, over distinct conversations: an event of any harm that was asked about."""
+    selected: Rate | None
+    """Of the cases that were found on this very system, which are in no other number; None where there are none."""
+    same_rates: float | None
+    """p-value of the test that all harms share one rate; None for fewer than two harms of two clusters."""
     by_harm: tuple[Rate, ...]
     by_expected: tuple[Rate, ...]
     breakdowns: tuple[Breakdown, ...]
@@ -239,6 +293,10 @@ class Panel:
     severities: tuple[SeverityTable, ...]
     checked: tuple[Checked, ...]
     states: Mapping[str, int]
+    name: str = ""
+    """The judge's name, with unit, display and a short digest as far as others of the run share it."""
+    uneven: str = ""
+    """Where its missing verdicts differ between conditions, or are many, a sentence; empty otherwise."""
     probed: Probed | None = None
     """None for a person, a rule, and a model that was never probed."""
     small: bool = False
@@ -326,6 +384,8 @@ class ShownJudgement:
     unit: str
     turn: int | None
     """Number of the turn judged, from 1."""
+    instrument: str
+    """Digest of the instrument."""
     state: str
     verdict: str | None
     severity: int | None
@@ -353,6 +413,7 @@ class Transcript:
     case: str
     arm: str
     index: int
+    seed: int
     state: str
     ended_by: str | None
     error: str | None
@@ -372,6 +433,7 @@ class ShownCase:
     """A case with its frame and its conversations."""
 
     slug: str
+    stimulus: str
     title: str
     status: str
     language: str

@@ -42,10 +42,13 @@ def difference_bar(value: float | None, low: float | None, high: float | None) -
 
 
 def k_curve(points: Sequence[AtK]) -> Markup:
-    """The share of cases with the event in k attempts, k on a log axis, with its band."""
+    """The share of cases with the event in k attempts, k on a log axis, with its band.
+
+    Empty for fewer than three points, and where they are of different cases, which no line may join.
+    """
     width, height, left, bottom = 420.0, 180.0, 40.0, 28.0
     drawn = [p for p in points if p.value is not None]
-    if len(drawn) < 3:
+    if len(drawn) < 3 or len({p.cases for p in drawn}) > 1:
         return Markup("")
     most = math.log(drawn[-1].k)
 

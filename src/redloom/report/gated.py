@@ -37,12 +37,15 @@ TITLES = {
     "bound": "upper bound",
     "must_never": "must never",
     "missing": "missing",
+    "unpaired": "without a partner",
     "baseline": "against baseline",
 }
 CHANGED_SHOWN = 10
 
 
-def summary_lines(title: str, checks: Sequence[Check], changed: Sequence[str]) -> Iterator[str]:
+def summary_lines(
+    title: str, checks: Sequence[Check], changed: Sequence[str], notes: Sequence[str] = ()
+) -> Iterator[str]:
     """Markdown short enough for a pull request; no word of any conversation."""
     failed = sum(not check.passed for check in checks)
     verdict = "passed" if not failed else f"failed: {failed} of {len(checks)} conditions do not hold"
@@ -58,7 +61,10 @@ def summary_lines(title: str, checks: Sequence[Check], changed: Sequence[str]) -
     if changed:
         more = f" and {len(changed) - CHANGED_SHOWN} more" if len(changed) > CHANGED_SHOWN else ""
         yield ""
-        yield f"Worse than in the baseline: {', '.join(map(cell, changed[:CHANGED_SHOWN]))}{more}."
+        yield f"Share higher than in the baseline: {', '.join(map(cell, changed[:CHANGED_SHOWN]))}{more}."
+    for note in notes:
+        yield ""
+        yield cell(note)
     yield ""
     yield "Observed frequencies under the stated conditions, not deployment probabilities."
 

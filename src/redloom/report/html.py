@@ -33,6 +33,8 @@ def render_html(report: Report, cases: Iterable[ShownCase], *, conversations: st
         "condition": words.condition,
         "plural": words.plural,
         "thousands": "{:,}".format,
+        "chance": words.chance,
+        "rounded": words.rounded,
     }
     environment.filters.update(filters)
     names: dict[str, Any] = {
@@ -50,7 +52,9 @@ def render_html(report: Report, cases: Iterable[ShownCase], *, conversations: st
         "decided": sentences.decided,
         "undecided_line": sentences.undecided_line,
         "left_out_line": sentences.left_out_line,
+        "check_line": sentences.check_line,
         "bound_line": sentences.bound_line,
+        "weight_line": sentences.weight_line,
         "severity_line": sentences.severity_line,
         "leads_to": partial(_leads_to, conversations, report),
         "conversations": conversations,

@@ -10,7 +10,17 @@ from redloom.report.data import Panel, Rate, Report, ShownDecision
 
 HOLES = 20
 """Holes named for each strength; the page and JSON name more."""
-_RATE_HEAD = ("share", "95 % interval", "count", "cases", "clusters", "open", "missing", "whatever those are")
+_RATE_HEAD = (
+    "share",
+    "95 % interval",
+    "count",
+    "cases",
+    "clusters",
+    "open",
+    "missing",
+    "whatever those are",
+    "at most",
+)
 
 
 def render_markdown(report: Report) -> str:
@@ -90,20 +100,40 @@ def _joined(parts: Iterable[Sequence[str]]) -> list[str]:
 
 def _panel(panel: Panel) -> list[str]:
     what = "harm" if panel.measure == "harm" else "full refusal"
+    of = "replies" if panel.overall.counts == "reply" else "conversations"
     by_harm = panel.by_harm if len(panel.by_harm) > 1 else ()
-    below = (sentences.undecided_line(by_harm), sentences.bound_line(panel.overall))
+    selected = (panel.selected,) if panel.selected else ()
+    below = (
+        sentences.undecided_line(by_harm),
+        sentences.bound_line(panel.overall),
+        sentences.weight_line(panel),
+    )
     parts: list[Sequence[str]] = [
-        [f"### {text(panel.rater)}, {words.words(panel.unit)}: share with {what}"],
+        [f"### {text(panel.name)}, {words.words(panel.unit)}: share of {of} with {what}"],
         [text(sentences.panel_line(panel))],
-        _rates("harm in question", [*sentences.decided(by_harm), panel.overall]),
+        _rates("harm in question", [*sentences.decided(by_harm), panel.overall, *selected]),
         *([text(line)] for line in below if line),
     ]
+    if len(panel.by_expected) > 1 and sentences.decided(panel.by_expected):
+        parts.append(_rates("a good system would", sentences.decided(panel.by_expected)))
+    parts += [[text(line)] for one in panel.checked for line in (sentences.check_line(one),) if line]
     for breakdown in panel.breakdowns:
         if breakdown.shown:
             parts.append(_rates(words.words(breakdown.by), sentences.decided(breakdown.rates)))
             parts += [[text(line)] for line in (sentences.undecided_line(breakdown.rates),) if line]
     parts += [[text(line)] for line in (sentences.left_out_line(panel.breakdowns),) if line]
+    parts.append(_at_k(panel))
     return _joined(parts)
+
+
+def _at_k(panel: Panel) -> list[str]:
+    """With more attempts; empty for one."""
+    head = ("attempts", "share of cases with it at least once", "95 % interval", "cases", "left out")
+    rows = [
+        (at.k, words.percent(at.value), words.interval(at.low, at.high), at.cases, at.left_out)
+        for at in panel.at_k
+    ]
+    return _table(head, rows) if rows else []
 
 
 def _rates(first: str, rates: Iterable[Rate]) -> list[str]:
@@ -118,6 +148,7 @@ def _rates(first: str, rates: Iterable[Rate]) -> list[str]:
             sum(rate.open_verdicts.values()),
             rate.missing.total,
             words.interval(rate.lowest, rate.highest),
+            words.percent(rate.bound),
         )
         for rate in rates
     ]
@@ -127,30 +158,45 @@ def _rates(first: str, rates: Iterable[Rate]) -> list[str]:
 def _differences(report: Report) -> list[str]:
     rows = [
         (
-            panel.rater,
+            panel.name,
             words.condition(d.arm),
             words.points(d.value),
-            "–" if d.low is None else f"{words.points(d.low)} to {words.points(d.high)}",
+            _points(d.low, d.high),
+            words.chance(d.adjusted),
             d.pairs,
             d.clusters,
+            d.unpaired,
+            _points(d.lowest, d.highest),
         )
         for panel in report.panels
         for d in panel.differences
+    ]
+    reasons = [
+        text(f"{panel.name} against {words.condition(d.arm)}: {d.reason}.")
+        for panel in report.panels
+        for d in panel.differences
+        if d.reason
     ]
     if not rows:
         if report.frame == "imported":
             return ["The conversations came from a file, as they stand there: there is one condition."]
         return ["Only one condition was run."] if len(report.arms) < 2 else []
     base = words.condition(report.arms[0].arm)
-    table = _table(("judge", "against", "points", "95 % interval", "pairs", "clusters"), rows)
-    return [f"Percentage points; a positive number says: more of it in the condition {base!r}.", "", *table]
+    head = ("judge", "against", "points", "95 % interval", "p, corrected", "pairs", "clusters")
+    table = _table((*head, "undecided pairs", "whatever those are"), rows)
+    first = f"Percentage points; a positive number says: more of it in the condition {base!r}."
+    return _joined([[first], table, *([line] for line in reasons)])
+
+
+def _points(low: float | None, high: float | None) -> str:
+    return "–" if low is None else f"{words.points(low)} to {words.points(high)}"
 
 
 def _dissent(report: Report) -> list[str]:
     parts: list[Sequence[str]] = []
     for panel in report.panels:
         for h in panel.headlines:
-            parts.append([f"### {text(h.title)} as {text(panel.rater)} judges it"])
+            parts.append([f"### {text(h.title)} as {text(panel.name)} judges it"])
             parts.append(_rates("rubric of", [h.headline, *(d.rate for d in h.dissents)]))
             parts.append(
                 [
@@ -166,7 +212,7 @@ def _severity(report: Report) -> list[str]:
     for panel in report.panels:
         for s in panel.severities:
             levels = ", ".join(f"{line.count} {line.label} ({line.value})" for line in s.lines)
-            head = f"{s.title} as {panel.rater} judges it, of the conversations judged harm: {levels}."
+            head = f"{s.title} as {panel.name} judges it, of the conversations judged harm: {levels}."
             found.append(f"- {text(head)} {text(sentences.severity_line(s))}")
     return found
 

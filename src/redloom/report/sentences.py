@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from redloom.report.data import LEAST_DECIDED, Breakdown, Judged, Panel, Probed, Rate, SeverityTable
-from redloom.report.words import condition, percent, plural, words
+from redloom.report.data import LEAST_DECIDED, Breakdown, Checked, Judged, Panel, Probed, Rate, SeverityTable
+from redloom.report.words import condition, interval, percent, plural, words
 
 NAMED = 4
 """Rows without a decided conversation are named up to so many."""
@@ -15,6 +15,47 @@ _KINDS = {"person": "A person", "model": "A model", "rule": "A rule"}
 def counts(found: Mapping[str, int]) -> str:
     """``3 completed, 1 error``; a dash where there is nothing."""
     return ", ".join(f"{count} {words(name)}" for name, count in found.items()) or "–"
+
+
+WEIGHTS: Mapping[str, str] = {
+    "cluster": "each independent cluster counts the same",
+    "case": "each case counts the same",
+}
+
+
+def counted(rate: Rate) -> str:
+    """``12 of 40 conversations``, or replies."""
+    return f"{rate.events:,} of {plural(rate.n, rate.counts, 'replies' if rate.counts == 'reply' else None)}"
+
+
+def weighted_line(rate: Rate) -> str:
+    """What the share is where it is not count over denominator: ``30 % of them; 25 % where each ... counts the same``."""
+    if rate.value is None or rate.plain is None or percent(rate.value) == percent(rate.plain):
+        return percent(rate.value)
+    return f"{percent(rate.plain)} of them; {percent(rate.value)} where {WEIGHTS[rate.weight]}"
+
+
+def share_sentence(rate: Rate) -> str:
+    """Count, share, interval and what is missing; where nothing was found the one-sided bound alone."""
+    lost = ""
+    if rate.undecided:
+        lost = (
+            f"; {rate.undecided:,} of {plural(rate.planned, 'conversation')} are undecided, and whatever those are the share "
+            f"is {interval(rate.lowest, rate.highest)}"
+        )
+    if not rate.events:
+        over = plural(rate.n, rate.counts, "replies" if rate.counts == "reply" else None)
+        near = (
+            f"; {percent(rate.near_bound)} with near duplicates as one" if rate.near_bound is not None else ""
+        )
+        worst = "counting all that is undecided as found, " if rate.undecided else ""
+        return (
+            f"none of {over} (with {plural(rate.clusters, 'independent cluster')} the rate may be up to "
+            f"{percent(rate.bound)}, {worst}one-sided 95 % bound{near}{lost})"
+        )
+    if rate.low is None or rate.high is None:
+        return f"{counted(rate)} ({weighted_line(rate)}, no interval: {rate.reason}{lost})"
+    return f"{counted(rate)} ({weighted_line(rate)}, 95 % interval {interval(rate.low, rate.high)}{lost})"
 
 
 def panel_line(panel: Panel) -> str:
@@ -93,24 +134,65 @@ def left_out_line(breakdowns: Sequence[Breakdown]) -> str:
 
 def bound_line(rate: Rate) -> str:
     """Why the interval of a table and the bound of the summary differ; empty where something was found."""
-    if rate.bound is None:
-        return ""
+    near = (
+        f" With test cases of nearly the same words as one cluster the upper bound is {percent(rate.near_bound)} instead of "
+        f"{percent(rate.bound)}."
+        if rate.near_bound is not None
+        else ""
+    )
+    if rate.bound is None or rate.events:
+        return near.strip()
     return (
         f"Nothing was found over all cases. The one-sided 95 % upper bound, which the summary names, is "
-        f"{percent(rate.bound)}; an interval in the table is two-sided, so its upper end is higher."
+        f"{percent(rate.bound)}; an interval in the table is two-sided, so its upper end is higher.{near}"
     )
+
+
+def weight_line(panel: Panel) -> str:
+    """What counts the same in the shares of a judge, and which of them are sparse."""
+    rates = [
+        panel.overall,
+        *panel.by_harm,
+        *(rate for one in panel.breakdowns if one.shown for rate in one.rates),
+    ]
+    differ = any(rate.plain is not None and percent(rate.plain) != percent(rate.value) for rate in rates)
+    told = f"In a share {WEIGHTS[panel.overall.weight]}" + (
+        ", so it can differ from count over denominator." if differ else "."
+    )
+    sparse = (
+        " The intervals are widened where few clusters have the event, or its absence."
+        if any(rate.sparse and rate.low is not None for rate in rates)
+        else ""
+    )
+    return told + sparse
+
+
+def check_line(check: Checked) -> str:
+    """How a judge agrees with a person; empty where both decided nothing."""
+    if not check.both:
+        return ""
+    told = (
+        f"Against {check.person}, on {plural(check.both, 'conversation')} both decided: {check.agree} agree."
+    )
+    for rate, what in (
+        (check.sensitivity, "calls harm it finds"),
+        (check.false_alarms, "calls no harm it flags"),
+    ):
+        if rate is not None:
+            ends = interval(rate.low, rate.high)
+            told += f" Of what {check.person} {what} {percent(rate.value)} ({ends}, n {rate.n})."
+    return told
 
 
 def severity_line(table: SeverityTable) -> str:
     """The mean severity, or why there is none."""
     over = f"the {plural(table.decided, 'decided conversation')}"
+    rest = f" {plural(table.without, 'harm')} had no severity and are not in it." if table.without else ""
     if table.expected is None:
-        return f"No shares and no mean over {over}: {table.reason}."
+        return f"No shares and no mean over {over}: {table.reason}.{rest}"
     if table.low is None or table.high is None:
-        return (
-            f"Mean severity of {over}, no harm counting 0: {table.expected:.2f}; no interval: {table.reason}."
-        )
+        return f"Mean severity of {over}, no harm counting 0: {table.expected:.2f}; no interval: {table.reason}.{rest}"
     return (
         f"Mean severity of {over}, no harm counting 0: {table.expected:.2f} "
-        f"(95 % interval {table.low:.2f} to {table.high:.2f}, cluster bootstrap)."
+        f"(95 % interval {table.low:.2f} to {table.high:.2f}).{rest}"
     )

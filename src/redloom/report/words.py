@@ -35,6 +35,18 @@ def points(value: float | None) -> str:
     return f"{rounded:+d}".replace("-", "−") if rounded else "0"
 
 
+def chance(p_value: float | None) -> str:
+    """A p-value: ``.012``; a dash where there is none."""
+    if p_value is None:
+        return "–"
+    return "< .001" if p_value < 0.001 else f"{p_value:.3f}".removeprefix("0")
+
+
+def rounded(count: float) -> str:
+    """An expected count: whole where it is whole, else with one digit."""
+    return f"{count:.1f}".removesuffix(".0")
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """``1 case``, ``2 cases``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -22,9 +22,11 @@ from redloom.report.compared import (
 )
 from redloom.report.compared import Side as ToldSide
 from redloom.services.finding import find_run
-from redloom.services.measuring import EVENTS, measure_of
+from redloom.services.loading import load_judges
 from redloom.services.observing import Observation, PanelKey, observe
-from redloom.services.outcomes import Key, Outcome, change, harms_of, of_harm, outcomes_of
+from redloom.services.outcomes import Key, Outcome, harms_of, of_harm, tally
+from redloom.services.pairing import change, pair
+from redloom.services.rates import measure_of
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
@@ -115,6 +117,7 @@ class Side:
         self.study = unit.studies.slug_of(run.study_id)
         self.harms = {slug: cast(Harm, d) for (kind, slug), d in definitions.items() if kind == "harm"}
         self.instruments: Mapping[str, Instrument] = unit.judgements.instruments(run.id)
+        self.judges = load_judges(unit, self.study)
         frames = Frames(definitions)
         self.observations: list[Observation] = [
             one for one in observe(unit, run, frames, self.instruments) if one.arm == self.arm
@@ -228,25 +231,32 @@ def _compared(first: Side, second: Side, panels: Sequence[PanelKey], options: Co
 
 def _judge_change(first: Side, second: Side, panel: PanelKey, level: float) -> JudgeChange:
     measure = measure_of(panel, [*first.observations, *second.observations])
-    sides = [outcomes_of(side.observations, panel, EVENTS[measure], arm=side.arm) for side in (first, second)]
+    sides = [
+        tally(side.observations, panel, measure, arm=side.arm, by_harm=True).outcomes
+        for side in (first, second)
+    ]
     harms = harms_of(*sides)
+    by_reply = measure == "refusal"
+    pairs = pair(*sides, by_reply=by_reply)
     each = 1 - (1 - level) / max(1, len(harms))
     return JudgeChange(
         judge=panel.rater,
         kind=panel.kind,
         unit=panel.unit,
         measure=measure,
-        overall=change(*sides, level=level),
+        overall=change(*sides, level=level, by_reply=by_reply),
         by_harm=tuple(
             HarmChange(
                 harm=harm,
                 title=first.harms[harm].title if harm in first.harms else harm,
-                change=change(of_harm(sides[0], harm), of_harm(sides[1], harm), level=each),
+                change=change(
+                    of_harm(sides[0], harm), of_harm(sides[1], harm), level=each, by_reply=by_reply
+                ),
             )
             for harm in harms
         ),
-        only_first=len(sides[0].keys() - sides[1].keys()),
-        only_second=len(sides[1].keys() - sides[0].keys()),
+        only_first=len(pairs.lost),
+        only_second=len(pairs.new),
         changed=tuple(_changed(*sides)),
     )
 
@@ -256,7 +266,7 @@ def _changed(first: Mapping[Key, Outcome], second: Mapping[Key, Outcome]) -> lis
     found: list[tuple[float, Changed]] = []
     for key, a in first.items():
         b = second.get(key)
-        if b is None or a.share == b.share:
+        if b is None or not a.decided or not b.decided or a.share == b.share:
             continue
         found.append(
             (
@@ -265,8 +275,8 @@ def _changed(first: Mapping[Key, Outcome], second: Mapping[Key, Outcome]) -> lis
                     case=a.case,
                     harm=a.harm,
                     worse=b.share > a.share,
-                    first=f"{a.events} of {a.decided}",
-                    second=f"{b.events} of {b.decided}",
+                    first=f"{a.counted} of {a.of}",
+                    second=f"{b.counted} of {b.of}",
                     first_conversations=a.conversations,
                     second_conversations=b.conversations,
                 ),

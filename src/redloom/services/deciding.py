@@ -71,6 +71,8 @@ def decide(
                     high=panel.overall.high,
                     events=panel.overall.events,
                     n=panel.overall.n,
+                    undecided=panel.overall.undecided,
+                    bound=panel.overall.bound,
                 )
                 for panel in found.panels
             ),

@@ -81,6 +81,11 @@ class Found:
         return sum(one.state == "completed" for one in self.tries)
 
     @property
+    def undecided(self) -> int:
+        """Tries that were held and that people have not decided."""
+        return sum(one.state == "completed" and one.again is None for one in self.tries)
+
+    @property
     def reproduced(self) -> Estimate:
         """The share of tries in which it happened again, of those that people decided; tries are taken as independent."""
         decided = [one.again for one in self.tries if one.again is not None]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
+from redloom.datasets.duplicates import near_duplicates
+from redloom.domain.case import Case
+from redloom.domain.clusters import Components, marks_of
 from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Instrument, Judgement
-from redloom.domain.rendering import Frames
+from redloom.domain.marks import Mark, fold
+from redloom.domain.release import ReleasedCase
+from redloom.domain.rendering import Frames, render
+from redloom.domain.run import RunSpec, WorkItem
 from redloom.engine.plan import items
+from redloom.ids import digest
 from redloom.services.held import held
 from redloom.storage.repositories.runs import StoredAttempt, StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
@@ -31,9 +38,9 @@ class PanelKey:
     shows: tuple[str, ...]
 
     @property
-    def text(self) -> str:
-        """For people and JSON."""
-        return f"{self.rater} · {self.unit}"
+    def digest(self) -> str:
+        """What tells it from every other judge."""
+        return digest(asdict(self))
 
 
 def panel_of(instrument: Instrument) -> PanelKey:
@@ -50,24 +57,17 @@ def panel_of(instrument: Instrument) -> PanelKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """What one panel says of one conversation, its turns folded: harm where any turn is harm."""
-
-    state: str
-    verdict: str | None
-    severity: int | None
-    refusal: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class CaseFacts:
     """What reports group by."""
 
     slug: str
     stimulus: str
     cluster: int
-    """Number of :attr:`cluster_name` in this run."""
+    """Number of the cluster in this run: what counts as independent, see :mod:`redloom.domain.clusters`."""
     cluster_name: str
+    """The first name under which a release knows it."""
+    near: int
+    """Number of the cluster where cases with nearly the same words count as one, too."""
     harm: str
     context: str
     persona: str
@@ -75,6 +75,8 @@ class CaseFacts:
     language: str
     expected: str
     tags: Mapping[str, str]
+    selected: bool = False
+    """The case was found on the very system that the run asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,54 +102,98 @@ class Observation:
     """By panel and rubric variant (empty for the headline)."""
     replies: ReplyCounts = ReplyCounts()
     interaction: bytes | None = None
+    chances: int | None = None
+    """Replies that the conversation asks for, and so chances of an event; None where it came from a file."""
+    seed: int = 0
 
 
 def observe(
     unit: UnitOfWork, run: StoredRun, frames: Frames, instruments: Mapping[str, Instrument]
-) -> Iterator[Observation]:
-    """Every attempt that the run's spec asks for, those without a row as pending; streamed."""
+) -> list[Observation]:
+    """Every attempt that the run's spec asks for, those without a row as pending."""
     releases = unit.releases(run.study_id)
-    clusters: dict[str, int] = {}
+    components = Components()
+    found: list[tuple[int, Observation]] = []
+    names, texts = list[str](), list[str]()
     after = -1
-    while True:
-        cases = list(releases.cases(run.release_id, after=after, most=CHUNK))
-        if not cases:
-            return
+    while cases := list(releases.cases(run.release_id, after=after, most=CHUNK)):
         after = cases[-1][0].ordinal
         by_case = held(unit, run, cases)
         ids = list({a.interaction for group in by_case.values() for a in group if a.interaction is not None})
         judged = unit.judgements.of(ids)
-        counted = unit.runs.reply_counts(ids, CUT)
-        replies = {key: ReplyCounts(*counts) for key, counts in counted.items()}
+        replies = {key: ReplyCounts(*counts) for key, counts in unit.runs.reply_counts(ids, CUT).items()}
         for released, case in cases:
-            frame, harm = frames.frame(case), frames.harm(case)
-            scenario = frame.scenario
-            facts = CaseFacts(
-                slug=released.slug,
-                stimulus=released.stimulus,
-                cluster=clusters.setdefault(released.cluster, len(clusters)),
-                cluster_name=released.cluster,
-                harm=harm[0] if harm else "",
-                context=scenario.context if scenario else "",
-                persona=scenario.persona if scenario else "",
-                interaction_type=scenario.interaction_type if scenario else "",
-                language=frame.language or "",
-                expected=scenario.expected.behaviour if scenario else "",
-                tags=case.tags,
-            )
+            member = components.add(marks_of(frames, case, released.cluster))
+            names.append(released.cluster)
+            texts.append("\n".join([case.opening or "", *case.script]))
+            facts = _facts(frames, run.spec, released, case)
             there = {(a.arm, a.index): a for a in by_case.get(released.ordinal, ())}
+            chances = _chances(frames, run.spec, case)
             for item in items(run.spec, released.stimulus):
                 attempt = there.get((item.arm, item.index))
-                yield _observation(
-                    facts,
-                    item.arm,
-                    item.index,
-                    attempt,
-                    judged,
-                    replies,
-                    instruments,
-                    harm[0] if harm else None,
-                )
+                marks = _marks(attempt, judged, replies, instruments, facts.harm)
+                one = _observation(facts, item, attempt, marks, replies, chances[item.arm])
+                found.append((member, one))
+    return _in_clusters(found, components.numbers(), names, texts)
+
+
+def _facts(frames: Frames, spec: RunSpec, released: ReleasedCase, case: Case) -> CaseFacts:
+    """What is known of a case by itself; its cluster is known once all cases are."""
+    frame, harm = frames.frame(case), frames.harm(case)
+    scenario = frame.scenario
+    found_on = case.provenance.selected_on if case.provenance else None
+    systems = {name.strip() for name in (found_on or "").split(",")}
+    return CaseFacts(
+        slug=released.slug,
+        stimulus=released.stimulus,
+        cluster=-1,
+        cluster_name=released.cluster,
+        near=-1,
+        harm=harm[0] if harm else "",
+        context=scenario.context if scenario else "",
+        persona=scenario.persona if scenario else "",
+        interaction_type=scenario.interaction_type if scenario else "",
+        language=frame.language or "",
+        expected=scenario.expected.behaviour if scenario else "",
+        tags=case.tags,
+        selected=bool(systems & {spec.target_name, spec.target.system}),
+    )
+
+
+def _chances(frames: Frames, spec: RunSpec, case: Case) -> dict[str, int | None]:
+    """Arm -> replies that a conversation of the case asks for; None where it came from a file."""
+    if spec.frame == "imported":
+        return dict.fromkeys(spec.arms)
+    frame = frames.frame(case)
+    found: dict[str, int | None] = {}
+    for arm in spec.arms:
+        rendering = render(frame, arm=arm, delivery=spec.delivery)
+        found[arm] = len(rendering.turns) + rendering.asks_opening
+    return found
+
+
+def _in_clusters(
+    found: Sequence[tuple[int, Observation]],
+    numbers: Sequence[int],
+    names: Sequence[str],
+    texts: Sequence[str],
+) -> list[Observation]:
+    """The observations with the clusters of their cases."""
+    joined = Components()
+    for number, place in zip(numbers, near_duplicates(texts), strict=True):
+        joined.add((("cluster", number), ("near", place)))
+    near = joined.numbers()
+    first: dict[int, str] = {}
+    for number, name in zip(numbers, names, strict=True):
+        first.setdefault(number, name)
+    cases: dict[int, CaseFacts] = {}
+    placed: list[Observation] = []
+    for member, one in found:
+        if member not in cases:
+            number = numbers[member]
+            cases[member] = replace(one.case, cluster=number, cluster_name=first[number], near=near[member])
+        placed.append(replace(one, case=cases[member]))
+    return placed
 
 
 def is_scripted(turn: Turn) -> bool:
@@ -157,67 +203,50 @@ def is_scripted(turn: Turn) -> bool:
 
 def _observation(
     facts: CaseFacts,
-    arm: str,
-    index: int,
+    item: WorkItem,
+    attempt: StoredAttempt | None,
+    marks: Mapping[tuple[PanelKey, str], Mark],
+    replies: Mapping[bytes, ReplyCounts],
+    chances: int | None,
+) -> Observation:
+    return Observation(
+        facts,
+        item.arm,
+        item.index,
+        attempt.state if attempt else "pending",
+        attempt.ended_by if attempt else None,
+        attempt.used.tries if attempt else 0,
+        marks=marks,
+        replies=replies.get(attempt.interaction or b"", ReplyCounts()) if attempt else ReplyCounts(),
+        interaction=attempt.interaction if attempt else None,
+        chances=chances,
+        seed=item.seed,
+    )
+
+
+def _marks(
     attempt: StoredAttempt | None,
     judged: Mapping[bytes, Sequence[Judgement]],
     replies: Mapping[bytes, ReplyCounts],
     instruments: Mapping[str, Instrument],
-    harm: str | None,
-) -> Observation:
-    if attempt is None:
-        return Observation(facts, arm, index, "pending", None, 0)
-    talk = attempt.interaction or b""
-    judgements = judged.get(talk, ())
+    harm: str,
+) -> Mapping[tuple[PanelKey, str], Mark]:
+    """By panel and rubric variant."""
+    talk = b"" if attempt is None else attempt.interaction or b""
     groups: dict[tuple[PanelKey, str], list[Judgement]] = {}
-    for judgement in judgements:
+    for judgement in judged.get(talk, ()):
         instrument = instruments[judgement.instrument]
-        if concerns(instrument, harm):
+        if concerns(instrument, harm or None):
             groups.setdefault((panel_of(instrument), instrument.variant), []).append(judgement)
-    marks = {key: fold(group) for key, group in groups.items()}
-    counts = replies.get(talk, ReplyCounts())
-    return Observation(
-        facts,
-        arm,
-        index,
-        attempt.state,
-        attempt.ended_by,
-        attempt.used.tries,
-        marks,
-        counts,
-        attempt.interaction,
-    )
+    total = replies.get(talk, ReplyCounts()).total
+    return {key: fold(group, expected=units_of(key[0].unit, total)) for key, group in groups.items()}
+
+
+def units_of(unit: str, replies: int) -> int:
+    """How many units of a conversation with so many replies should be judged."""
+    return 1 if unit == "interaction" else replies
 
 
 def concerns(instrument: Instrument, harm: str | None) -> bool:
     """Whether an instrument judges cases of this harm: conversations are shared by cases with the same stimulus."""
     return instrument.harm is None or instrument.harm == (harm or "general")
-
-
-_WORST = ("harm", "depends_on", "unsure", "no_harm")
-
-
-def fold(judgements: Sequence[Judgement]) -> Mark:
-    """The newest judgement of each unit, folded into one mark for the conversation."""
-    newest: dict[bytes | None, Judgement] = {}
-    for judgement in judgements:
-        before = newest.get(judgement.turn)
-        if before is None or before.state != "ok" or judgement.state == "ok":
-            newest[judgement.turn] = judgement
-    valid = [j for j in newest.values() if j.state == "ok"]
-    if not valid:
-        return Mark(next(iter(newest.values())).state, None, None, None)
-    verdicts = {j.verdict for j in valid}
-    verdict = next((name for name in _WORST if name in verdicts), None)
-    severities = [j.severity for j in valid if j.severity is not None]
-    refusals = [j.refusal for j in valid if j.refusal is not None]
-    refusal = None
-    if refusals:
-        refusal = (
-            "full"
-            if all(r == "full" for r in refusals)
-            else "none"
-            if all(r == "none" for r in refusals)
-            else "partial"
-        )
-    return Mark("ok", verdict, max(severities, default=None), refusal)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from redloom.domain.arm import left_out
-from redloom.domain.decision import Decision
+from redloom.domain.decision import DecidedOn, Decision
 from redloom.domain.harm import Harm
 from redloom.domain.judge import Shown, Unit
 from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.release import ReleasedCase
 from redloom.domain.rendering import Frame, Frames
-from redloom.domain.run import RunSpec
+from redloom.domain.run import RunSpec, item_seed
 from redloom.domain.study import StudyHead
 from redloom.domain.target import Target
 from redloom.domain.value import in_language
@@ -37,11 +38,13 @@ from redloom.report.data import (
     ShownTurn,
     Transcript,
 )
-from redloom.report.words import arm_meaning, condition, frame_sentence, plural
+from redloom.report.words import arm_meaning, condition, frame_sentence, percent, plural
 from redloom.services.finding import find_run
 from redloom.services.held import held
+from redloom.services.loading import load_judges
 from redloom.services.measuring import measure_panel
 from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
+from redloom.services.panels import in_order, names_of, scope_of
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.probing import probed
 from redloom.services.remembering import is_remembered_of_run, remembered_of_run
@@ -133,7 +136,11 @@ def write_json(workspace: Workspace, run_name: str, file: TextIO) -> None:
         source = Source(unit, find_run(unit, run_name))
         file.write('{"report": ')
         json.dump(asdict(source.report(workspace)), file, ensure_ascii=False, default=str)
-        file.write(',\n"cases": [')
+        file.write(',\n"attempts": [')
+        for number, one in enumerate(source.attempts()):
+            file.write(",\n" if number else "\n")
+            json.dump(one, file, ensure_ascii=False)
+        file.write('\n],\n"cases": [')
         for number, case in enumerate(source.shown_cases()):
             file.write(",\n" if number else "\n")
             json.dump(asdict(case), file, ensure_ascii=False)
@@ -153,11 +160,12 @@ class Source:
         self._frames = Frames(definitions)
         self._instruments: dict[str, Instrument] = unit.judgements.instruments(run.id)
         self._language = self._head.languages[0]
+        self._observations: list[Observation] = observe(unit, run, self._frames, self._instruments)
 
     def report(self, workspace: Workspace) -> Report:
         """Everything but the conversations."""
         run, spec, manifest = self._run, self._run.spec, self._release.manifest
-        observations = list(observe(self._unit, run, self._frames, self._instruments))
+        observations = self._observations
         harms = {slug: cast(Harm, d) for (kind, slug), d in self._definitions.items() if kind == "harm"}
         covered = measure_coverage(self._unit, self._study, self._release.version)
         panels = self._panels(observations, harms)
@@ -178,7 +186,7 @@ class Source:
             target_system=spec.target.system,
             target_digest=spec.target_digest,
             cases=manifest.cases,
-            clusters=manifest.clusters,
+            clusters=len({one.case.cluster for one in observations}),
             attempts=len(observations),
             replies=replies,
             decisions=tuple(map(_shown_decision, self._unit.runs.decisions(run.id))),
@@ -199,23 +207,44 @@ class Source:
         )
 
     def _panels(self, observations: Sequence[Observation], harms: Mapping[str, Harm]) -> tuple[Panel, ...]:
-        keys: dict[PanelKey, None] = {}
-        for one in observations:
-            for key, _ in one.marks:
-                keys.setdefault(key, None)
-        order = {"person": 0, "model": 1, "rule": 2}
-        ordered = sorted(keys, key=lambda key: (order[key.kind], key.rater, key.unit))
-        people = [key for key in ordered if key.kind == "person"]
+        keys = in_order(key for one in observations for key, _ in one.marks)
+        names = names_of(keys)
+        declared = load_judges(self._unit, self._study)
+        people = [key for key in keys if key.kind == "person"]
         small = Target(system=EMBEDDED).system_digest()
-        arms = self._run.spec.arms
         return tuple(
             replace(
-                measure_panel(key, observations, arms, harms, [p for p in people if p.unit == key.unit]),
+                measure_panel(
+                    key,
+                    observations,
+                    self._run.spec.arms,
+                    harms,
+                    [p for p in people if p.unit == key.unit],
+                    scope=scope_of(key, declared, observations),
+                ),
+                name=names[key],
                 small=key.target_digest == small or key.rater == EMBEDDED,
                 probed=self._probed(key),
             )
-            for key in ordered
+            for key in keys
         )
+
+    def attempts(self) -> Iterator[Mapping[str, Any]]:
+        """Every attempt of every case with what each judge makes of it: all that the numbers are made from."""
+        for one in self._observations:
+            yield {
+                **asdict(one.case),
+                "arm": one.arm,
+                "index": one.index,
+                "seed": one.seed,
+                "state": one.state,
+                "replies_asked": one.chances,
+                "interaction": one.interaction.hex() if one.interaction else None,
+                "marks": [
+                    {"judge": key.digest, "variant": variant, **asdict(mark)}
+                    for (key, variant), mark in one.marks.items()
+                ],
+            }
 
     def _probed(self, key: PanelKey) -> Probed | None:
         if key.kind != "model":
@@ -263,7 +292,7 @@ class Source:
                 )
                 slug = harm[0] if harm else None
                 shown = tuple(self._transcript(released.slug, a, talks, judged, slug) for a in ours)
-                yield _shown_case(released.slug, released.status, frame, harm, shown)
+                yield _shown_case(released, frame, harm, shown)
 
     def _transcript(
         self,
@@ -284,6 +313,7 @@ class Source:
             case=case,
             arm=attempt.arm,
             index=attempt.index,
+            seed=item_seed(self._run.spec.seed, attempt.stimulus, attempt.index),
             state=attempt.state,
             ended_by=attempt.ended_by,
             error=attempt.error,
@@ -305,6 +335,7 @@ def _shown_judgement(
         variant=instrument.variant,
         unit=instrument.unit,
         turn=numbers.get(judgement.turn) if judgement.turn else None,
+        instrument=judgement.instrument,
         state=judgement.state,
         verdict=judgement.verdict,
         severity=judgement.severity,
@@ -315,14 +346,15 @@ def _shown_judgement(
 
 
 def _shown_case(
-    slug: str, status: str, frame: Frame, harm: tuple[str, Harm] | None, shown: tuple[Transcript, ...]
+    released: ReleasedCase, frame: Frame, harm: tuple[str, Harm] | None, shown: tuple[Transcript, ...]
 ) -> ShownCase:
     scenario = frame.scenario
     twin = scenario.twin if scenario else None
     return ShownCase(
-        slug=slug,
-        title=scenario.title if scenario else slug,
-        status=status,
+        slug=released.slug,
+        stimulus=released.stimulus,
+        title=scenario.title if scenario else released.slug,
+        status=released.status,
         language=frame.language or "",
         scenario=frame.case.scenario or "",
         context=frame.context.title if frame.context else "",
@@ -459,5 +491,11 @@ def _shown_decision(found: Decision) -> ShownDecision:
         at=found.at.strftime("%Y-%m-%d %H:%M UTC"),
         retest=found.retest.isoformat() if found.retest else None,
         why=found.why,
-        on=tuple(f"{n.judge}: {n.measure} in {n.events} of {n.n}" for n in found.on),
+        on=tuple(map(_decided_on, found.on)),
     )
+
+
+def _decided_on(number: DecidedOn) -> str:
+    undecided = f", {number.undecided} undecided" if number.undecided else ""
+    most = f", at most {percent(number.bound)}" if number.bound is not None else ""
+    return f"{number.judge}: {number.measure} in {number.events} of {number.n}{undecided}{most}"

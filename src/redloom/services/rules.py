@@ -133,7 +133,7 @@ def inline_rules(
     plugged_in: dict[str, Callable[[str | None], Rule]] = {}
     for name in names:
         if name == REFUSAL:
-            refusals.append(RefusalRule(unit_of_judgement or "interaction"))
+            refusals.append(RefusalRule(unit_of_judgement or "turn_alone"))
             continue
         slug = name.removeprefix("rule:")
         if slug not in declared:

@@ -14,6 +14,7 @@ from redloom.ids import time_of
 from redloom.report.words import arm_meaning
 from redloom.services.execution import Executed, told
 from redloom.services.observing import PanelKey, panel_of
+from redloom.services.panels import in_order
 from redloom.services.remembering import remembered_of_run
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
@@ -124,9 +125,7 @@ def instruments_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Ma
 
 def panels(instruments: Mapping[str, Instrument]) -> tuple[PanelKey, ...]:
     """Their judges: people first, then models, then rules."""
-    order = {"person": 0, "model": 1, "rule": 2}
-    found = {panel_of(one) for one in instruments.values()}
-    return tuple(sorted(found, key=lambda one: (order[one.kind], one.rater, one.unit, one.version)))
+    return tuple(in_order(panel_of(one) for one in instruments.values()))
 
 
 def split(found: Sequence[T], most: int, *, back: bool) -> tuple[Sequence[T], bool]:

@@ -8,22 +8,27 @@ from typing import assert_never
 
 from redloom.domain.release import Manifest
 from redloom.domain.run import RunSpec
-from redloom.report.data import Notice, Panel, Probed, Rate, Replies
-from redloom.report.sentences import probe_line
-from redloom.report.words import condition, interval, percent, plural, points, words
+from redloom.report.data import Difference, Notice, Panel, Probed, Rate, Replies
+from redloom.report.sentences import probe_line, share_sentence
+from redloom.report.words import condition, percent, plural, points
 from redloom.services.observing import Observation
 from redloom.stats import clean_cases_needed
 from redloom.storage.repositories.runs import StoredRun
 
 FEW_CLUSTERS = 24
 FEW_CHECKED = 30
+LARGE = 0.25
+"""A cluster with more of all cases than this is named."""
+DIFFERENT = 0.05
+"""p-value below which harms are told not to share one rate."""
 
 
 def summary(
     panels: Sequence[Panel], spec: RunSpec, manifest: Manifest, observations: Sequence[Observation]
 ) -> tuple[str, ...]:
     """Sentences that somebody who decides can read alone."""
-    held = Counter(o.arm for o in observations if o.state == "completed")
+    talks = {(o.case.stimulus, o.arm, o.index): o.arm for o in observations if o.state == "completed"}
+    held = Counter(talks.values())
     lines = [
         f"The file holds {plural(held.total(), 'conversation')} with {spec.target_name}."
         if spec.frame == "imported"
@@ -31,11 +36,11 @@ def summary(
         f"under {plural(len(spec.arms), 'condition')}{_by_condition(held, spec)}."
     ]
     for panel in panels:
-        lines.append(_found_line(panel, panels))
+        lines.append(_found_line(panel))
         needless = next((r for r in panel.by_expected if r.label == "help"), None)
         if panel.measure == "refusal" and needless is not None:
-            lines.append(_needless_line(panel, needless))
-        lines += [line for line in (_difference_line(panel, spec.arms[0]),) if line]
+            lines.append(_needless_line(needless))
+        lines += [line for line in (_arms_line(panel), *_difference_lines(panel, spec.arms[0])) if line]
     return tuple(lines)
 
 
@@ -46,77 +51,87 @@ def _by_condition(held: Mapping[str, int], spec: RunSpec) -> str:
     return f": {counts}. Shares below are of the condition {condition(spec.arms[0])!r}"
 
 
-def _found_line(panel: Panel, panels: Sequence[Panel]) -> str:
-    rate, who = panel.overall, _who(panel, panels)
+def _found_line(panel: Panel) -> str:
+    rate, who = panel.overall, _who(panel)
     verb = "flagged" if panel.kind == "rule" else "found"
     what = "harm" if panel.measure == "harm" else "a full refusal"
     if not rate.n:
         return f"{who} decided no conversation."
-    if rate.bound is None:
-        return f"{who} {verb} {what} in {_share(rate)}."
+    if not rate.events:
+        return (
+            f"{who} {verb} {what} in {share_sentence(rate)}. None found does not mean none there: to exclude a rate of 2 % takes "
+            f"{clean_cases_needed(0.02)} independent clusters without any, all of them decided."
+        )
+    told = f"{who} {verb} {what} in {share_sentence(rate)}."
+    worst = max(panel.by_harm, key=lambda one: one.value or 0.0, default=None)
+    if worst is None or panel.same_rates is None or panel.same_rates >= DIFFERENT:
+        return told
     return (
-        f"{who} {verb} {what} in {_share(rate)}. None found does not mean none there: to exclude a rate of 2 % takes "
-        f"{clean_cases_needed(0.02)} independent clusters without any."
+        f"{who} {verb} {what} most where {worst.label!r} was in question: in {share_sentence(worst)}. Harms differ "
+        f"(p = {panel.same_rates:.3f}), so the share over all of them says what was asked as much as what the system "
+        f"does: {share_sentence(rate)}."
     )
 
 
-def _needless_line(panel: Panel, rate: Rate) -> str:
+def _needless_line(rate: Rate) -> str:
     """What the rule says of cases where a refusal would be needless; whether it is one, people can tell."""
     where = "Where a good system would help"
     if not rate.n:
         return f"{where}, the wording rule decided no conversation."
-    return f"{where}, the wording rule flagged a full refusal in {_share(rate)}."
+    return f"{where}, the wording rule flagged a full refusal in {share_sentence(rate)}."
 
 
-def _share(rate: Rate) -> str:
-    """Count, share and interval; where nothing was found the one-sided bound alone."""
-    over = plural(rate.n, "conversation")
-    if rate.bound is not None:
-        clusters = plural(rate.clusters, "independent cluster")
-        return f"none of {over} (with {clusters} the rate may be up to {percent(rate.bound)}, one-sided 95 % bound)"
-    if rate.low is None or rate.high is None:
-        return f"{rate.events} of {over} ({percent(rate.value)}, no interval: {rate.reason})"
-    return f"{rate.events} of {over} ({percent(rate.value)}, 95 % interval {interval(rate.low, rate.high)})"
-
-
-def _who(panel: Panel, panels: Sequence[Panel]) -> str:
-    """The judge as the subject of a sentence, with the unit where the judge has several."""
-    unit = _unit(panel, panels)
+def _who(panel: Panel) -> str:
+    """The judge as the subject of a sentence."""
     if panel.kind == "rule":
-        named = f"The rule {panel.rater.removeprefix('rule:')!r}"
-        return ("The wording rule" if panel.measure == "refusal" else named) + unit
-    return (
-        f"The model judge {panel.rater!r}{unit}"
-        if panel.kind == "model"
-        else f"{panel.rater}, a person{unit},"
-    )
+        named = panel.name.removeprefix("rule:")
+        if panel.measure == "refusal" and panel.rater == "rule:refusal":
+            return "The wording rule" + named.removeprefix("refusal")
+        return f"The rule {named!r}"
+    return f"The model judge {panel.name!r}" if panel.kind == "model" else f"{panel.name}, a person,"
 
 
-def _named(panel: Panel, panels: Sequence[Panel]) -> str:
-    """The judge's name, with the unit where the judge has several."""
-    return panel.rater + _unit(panel, panels)
-
-
-def _unit(panel: Panel, panels: Sequence[Panel]) -> str:
-    units = {one.unit for one in panels if one.rater == panel.rater}
-    return f" ({words(panel.unit)})" if len(units) > 1 else ""
-
-
-def _difference_line(panel: Panel, base: str) -> str:
+def _arms_line(panel: Panel) -> str:
+    """The share in every condition, and how much of each is decided."""
+    if len(panel.by_arm) < 2 or not any(one.rate.n for one in panel.by_arm):
+        return ""
     what = "harm" if panel.measure == "harm" else "full refusals"
-    for difference in panel.differences:
-        if difference.value is None or difference.low is None or difference.high is None:
-            continue
-        if difference.only_full == difference.only_arm == 0:
-            continue
-        clear = "" if difference.low > 0 or difference.high < 0 else ", so within chance"
-        return (
-            f"In the condition {condition(base)!r} the share of {what} {_compared(difference.value)} "
-            f"{condition(difference.arm)!r} (95 % interval of the difference {points(difference.low)} to "
-            f"{points(difference.high)} points{clear}; {plural(difference.pairs, 'case')} decided in both, in "
-            f"{plural(difference.clusters, 'cluster')})."
-        )
-    return ""
+    parts = [
+        f"{percent(one.rate.value)} in {condition(one.arm)!r} ({one.decided} of {one.rate.planned} decided)"
+        for one in panel.by_arm
+    ]
+    return f"{panel.name}, share of {what} by condition: {', '.join(parts)}."
+
+
+def _difference_lines(panel: Panel, base: str) -> list[str]:
+    """The largest difference, and why others are none."""
+    shown = [d for d in panel.differences if d.value is not None and d.low is not None]
+    moved = [d for d in shown if d.only_full or d.only_arm]
+    lines = [_difference_line(panel, base, max(moved, key=lambda d: abs(d.value or 0.0)))] if moved else []
+    lines += [
+        f"{panel.name}: no effect of the condition {condition(d.arm)!r} is told, because {d.reason}."
+        for d in panel.differences
+        if d.unequal and d.value is None
+    ]
+    return lines
+
+
+def _difference_line(panel: Panel, base: str, found: Difference) -> str:
+    what = "harm" if panel.measure == "harm" else "full refusals"
+    compared = sum(d.p_value is not None for d in panel.differences)
+    excludes = (found.low or 0.0) > 0 or (found.high or 0.0) < 0
+    verdict = "" if excludes else "; the interval includes no difference"
+    if excludes and not found.clear:
+        verdict = f"; corrected for the {compared} conditions that were compared it is not clear (p = {found.adjusted:.3f})"
+    whatever = ""
+    if found.unpaired:
+        whatever = f"; whatever the undecided ones are, it lies between {points(found.lowest)} and {points(found.highest)} points"
+    return (
+        f"In the condition {condition(base)!r} the share of {what} {_compared(found.value or 0.0)} "
+        f"{condition(found.arm)!r} (95 % interval of the difference {points(found.low)} to "
+        f"{points(found.high)} points; {plural(found.pairs, 'case')} decided in both, in "
+        f"{plural(found.clusters, 'cluster')}{verdict}{whatever})."
+    )
 
 
 def _compared(value: float) -> str:
@@ -189,13 +204,20 @@ def _sampled(panel: Panel) -> str:
     return ": " + ", ".join(f"{one.judged} of {one.of} in {condition(one.arm)!r}" for one in panel.by_arm)
 
 
-def _judge_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
+def _judge_lines(panels: Sequence[Panel], run: StoredRun, *, held: bool) -> list[str]:
     """What the judges are worth."""
     warnings: list[str] = []
-    if not panels:
+    if not panels and held:
         warnings.append("Nobody has judged this run yet: 'redloom judge' and 'redloom rate' do.")
+    warnings += [f"{p.name} {p.uneven}." for p in panels if p.uneven]
+    warnings += [
+        f"{plural(p.selected.cases, 'case')} were found on this very system and are in no share, but those told apart: "
+        f"{p.name} found {'harm' if p.measure == 'harm' else 'a full refusal'} in {share_sentence(p.selected)} of them."
+        for p in panels
+        if p.selected is not None
+    ]
     judges = [p for p in panels if p.kind != "person" and p.measure == "harm"]
-    unchecked = [_named(p, panels) for p in judges if not any(c.both for c in p.checked)]
+    unchecked = [p.name for p in judges if not any(c.both for c in p.checked)]
     if unchecked:
         warnings.append(
             f"Never checked against people: {', '.join(dict.fromkeys(unchecked))}. The numbers say what these judges say, not what "
@@ -205,15 +227,15 @@ def _judge_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
         both = max((c.both for c in panel.checked), default=0)
         if 0 < both < FEW_CHECKED:
             warnings.append(
-                f"{_named(panel, panels)} was checked against a person on {plural(both, 'conversation')} only."
+                f"{panel.name} was checked against a person on {plural(both, 'conversation')} only."
             )
     warnings += [
-        f"The judge {p.rater!r}{_unit(p, panels)} {probe_line(p.probed)}.{_obedient(p.probed)}"
+        f"The judge {p.name!r} {probe_line(p.probed)}.{_obedient(p.probed)}"
         for p in panels
         if p.probed is not None and p.probed.outcome != "held"
     ]
     warnings += [
-        f"{_named(p, panels)} judged {p.judged:,} of {plural(p.of, 'conversation')} only; "
+        f"{p.name} judged {p.judged:,} of {plural(p.of, 'conversation')} only; "
         f"'redloom judge {run.name} --with {p.rater}' judges the rest."
         for p in panels
         if p.kind == "rule" and p.judged < p.of
@@ -237,15 +259,15 @@ def _probe_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
     models = [p for p in panels if p.kind == "model"]
     unknown = [p for p in models if p.probed is None]
     notes = [
-        f"The judge {p.rater!r}{_unit(p, panels)} {probe_line(p.probed)}. That is no proof against others."
+        f"The judge {p.name!r} {probe_line(p.probed)}. That is no proof against others."
         for p in models
         if p.probed is not None and p.probed.outcome == "held"
     ]
     if unknown:
         first = unknown[0]
-        unit = f" --unit {first.unit}" if _unit(first, panels) else ""
+        unit = f" --unit {first.unit}" if first.name != first.rater else ""
         notes.append(
-            f"Never probed for taking orders from what they judge: {', '.join(_named(p, panels) for p in unknown)}. "
+            f"Never probed for taking orders from what they judge: {', '.join(p.name for p in unknown)}. "
             f"'redloom judge {run.name} --with {first.rater}{unit} --probe' does it."
         )
     return notes
@@ -254,9 +276,9 @@ def _probe_lines(panels: Sequence[Panel], run: StoredRun) -> list[str]:
 def _sample_lines(panels: Sequence[Panel]) -> list[str]:
     """Who judged a part only, and what the wording rule is."""
     notes = [
-        f"{_named(p, panels)} judged a sample: {p.judged} of {plural(p.of, 'conversation')}{_sampled(p)}."
+        f"{p.name} judged a part: {p.judged} of {plural(p.of, 'conversation')}{_sampled(p)}. The others count as undecided."
         for p in panels
-        if p.kind == "model" and p.judged < p.of
+        if p.kind != "rule" and p.judged < p.of
     ]
     if any(p.measure == "refusal" for p in panels):
         notes.append(
@@ -268,13 +290,28 @@ def _sample_lines(panels: Sequence[Panel]) -> list[str]:
     return notes
 
 
-def _clusters_line(manifest: Manifest) -> str:
-    if not 0 < manifest.clusters < FEW_CLUSTERS:
-        return ""
-    return (
-        f"With {manifest.clusters} independent clusters the intervals are rough; below {FEW_CLUSTERS} they are known to be "
-        "too narrow."
-    )
+def _cluster_lines(panels: Sequence[Panel]) -> list[str]:
+    """How little independent evidence there is, and where one cluster outweighs the others."""
+    rates = [p.overall for p in panels if p.overall.low is not None]
+    lines: list[str] = []
+    few = min((rate.clusters for rate in rates), default=FEW_CLUSTERS)
+    if few < FEW_CLUSTERS:
+        lines.append(
+            f"With {plural(few, 'independent cluster')} the intervals are wide on purpose: they hold whatever the clusters "
+            "are, and more conversations of the same clusters would not narrow them much."
+        )
+    lopsided = max(rates, key=lambda rate: rate.largest_share or 0.0, default=None)
+    if lopsided is not None and (lopsided.largest_share or 0.0) > LARGE and lopsided.clusters > 1:
+        lines.append(
+            f"One cluster holds {percent(lopsided.largest_share)} of the cases: by size the {lopsided.clusters} clusters are "
+            f"worth {lopsided.kish_clusters or 1:.1f} of equal size. "
+            + (
+                "Each cluster counts the same in every share, so it does not outweigh the others."
+                if lopsided.weight == "cluster"
+                else f"Each case counts the same, so it outweighs the others; the share over cases is {percent(lopsided.value)}."
+            )
+        )
+    return lines
 
 
 def notices(
@@ -298,14 +335,14 @@ def notices(
             f"{plural(absent, 'attempt')} of {len(observations)} yielded no conversation; see the states below."
         )
     warnings += _reply_lines(replies)
-    warnings += _judge_lines(panels, run)
+    warnings += _judge_lines(panels, run, held=absent < len(observations))
     notes = [
         line
         for line in (
             _left_line(observations),
             *_sample_lines(panels),
             *_probe_lines(panels, run),
-            _clusters_line(manifest),
+            *_cluster_lines(panels),
         )
         if line
     ]

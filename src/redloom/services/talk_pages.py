@@ -9,13 +9,14 @@ from typing import get_args
 
 from redloom.domain.case import Case
 from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.marks import Mark, fold
 from redloom.domain.rendering import Frame, Frames, Rendering
 from redloom.domain.rubric import Rubric
 from redloom.domain.value import in_language
 from redloom.errors import UnknownNameError
 from redloom.report.words import LONGEST_SHOWN, LONGEST_SHOWN_LATE, VERDICT_WORDS
 from redloom.services.execution import render_for
-from redloom.services.observing import CUT, Mark, PanelKey, concerns, fold, panel_of
+from redloom.services.observing import CUT, PanelKey, concerns, panel_of, units_of
 from redloom.services.remembering import SETTLED, frames_of, remembered_of_run
 from redloom.services.run_pages import instruments_of, open_run, panels, split
 from redloom.services.workspace import Workspace
@@ -233,6 +234,8 @@ class _Reader:
         self._query = self._asked()
         self._read: dict[int, tuple[str, Case]] = {}
         """Cases that were read, by ordinal."""
+        self._counted: dict[bytes, int] = {}
+        """Replies of conversations that were read."""
         self._heard: dict[bytes, list[Judgement]] = {}
         """Judgements of conversations that were read."""
 
@@ -273,11 +276,16 @@ class _Reader:
 
     def lines(self, rows: Sequence[StoredTalk]) -> list[TalkLine]:
         """What a list shows of these."""
-        cases, judged = self._cases(rows), self._judged(rows)
+        cases, judged, replies = self._cases(rows), self._judged(rows), self._replies(rows)
         keys = [row.interaction for row in rows if row.interaction is not None]
         said = self._talks.beginnings(keys, most=BEGINNING)
         return [
-            self._line(row, *cases[row.place.ordinal], said, judged.get(row.interaction or b"", ()))
+            self._line(
+                row,
+                *cases[row.place.ordinal],
+                said.get(key := row.interaction or b"", ""),
+                self._votes(judged.get(key, ()), cases[row.place.ordinal][1], replies=replies.get(key, 0)),
+            )
             for row in rows
         ]
 
@@ -336,43 +344,58 @@ class _Reader:
             about = self.frames.scenarios_about(wanted.harm)
             scenarios = tuple(slug for slug in about if not wanted.scenario or slug == wanted.scenario)
         said = wanted.said if wanted.said in SAID else None
+        judges = self._asked_judges() if said else {}
         return TalkQuery(
             arm=wanted.arm,
             state=wanted.state,
             scenarios=scenarios,
             harm="" if wanted.scenario else wanted.harm,
             said=said,
-            judges=self._asked_judges() if said else (),
+            judges=tuple(map(tuple, judges.values())),
+            by_turn=frozenset(
+                number
+                for panel, numbers in judges.items()
+                if self.panels[panel].unit != "interaction"
+                for number in numbers
+            ),
         )
 
-    def _asked_judges(self) -> tuple[tuple[int, ...], ...]:
-        """The numbers of the instruments of each judge that is asked for."""
+    def _asked_judges(self) -> dict[int, list[int]]:
+        """Panel -> the numbers of its instruments, of each judge that is asked for."""
         numbers = self._unit.judgements.numbers(self._headline)
         found: dict[int, list[int]] = {}
         for digest, panel in self._headline.items():
             if self.wanted.judge in ("", self.panels[panel].rater):
                 found.setdefault(panel, []).append(numbers[digest])
-        return tuple(map(tuple, found.values()))
+        return found
 
     def _fitting(self, rows: Sequence[StoredTalk]) -> list[StoredTalk]:
         """Those of these whose judges still say what was asked: a later judgement may say otherwise."""
-        cases, judged = self._cases(rows), self._judged(rows)
-        return [
-            row
-            for row in rows
-            if self._fits(self._marks(judged.get(row.interaction or b"", ()), cases[row.place.ordinal][1]))
-        ]
+        cases, judged, replies = self._cases(rows), self._judged(rows), self._replies(rows)
+
+        def fits(row: StoredTalk) -> bool:
+            key, case = row.interaction or b"", cases[row.place.ordinal][1]
+            return self._fits(self._marks(judged.get(key, ()), case, replies=replies.get(key, 0)))
+
+        return [row for row in rows if fits(row)]
+
+    def _replies(self, rows: Iterable[StoredTalk]) -> Mapping[bytes, int]:
+        """Conversation -> replies that the system gave."""
+        keys = {row.interaction for row in rows if row.interaction is not None} - self._counted.keys()
+        if keys:
+            counted = self._unit.runs.reply_counts(list(keys), CUT)
+            self._counted |= {key: total for key, (total, _, _) in counted.items()}
+        return self._counted
 
     def _line(
         self,
         row: StoredTalk,
         slug: str,
         case: Case,
-        said: Mapping[bytes, str],
-        judgements: Sequence[Judgement],
+        words: str,
+        votes: tuple[Vote, ...],
     ) -> TalkLine:
         frame, harm = self.frames.frame(case), self.frames.harm(case)
-        words = said.get(row.interaction or b"", "")
         return TalkLine(
             id=row.interaction.hex() if row.interaction else "",
             ordinal=row.place.ordinal,
@@ -387,20 +410,24 @@ class _Reader:
             state=row.state,
             error=row.error or "",
             said=" ".join(words.split()) + ("…" if len(words) == BEGINNING else ""),
-            votes=self._votes(judgements, case),
+            votes=votes,
         )
 
-    def _marks(self, judgements: Iterable[Judgement], case: Case) -> dict[int, Mark]:
-        """What each judge says by the headline rubric, by number."""
+    def _marks(self, judgements: Iterable[Judgement], case: Case, *, replies: int = 1) -> dict[int, Mark]:
+        """What each judge says by the headline rubric, by number; of one unit, or of a conversation of so many replies."""
         groups: dict[int, list[Judgement]] = {}
         for one in judgements:
             number = self._headline.get(one.instrument)
             if number is not None and self._concerns(one, case):
                 groups.setdefault(number, []).append(one)
-        return {number: fold(groups[number]) for number in sorted(groups)}
+        return {
+            number: fold(groups[number], expected=units_of(self.panels[number].unit, replies))
+            for number in sorted(groups)
+        }
 
-    def _votes(self, judgements: Iterable[Judgement], case: Case) -> tuple[Vote, ...]:
-        return tuple(_vote(self.panels[n], mark) for n, mark in self._marks(judgements, case).items())
+    def _votes(self, judgements: Iterable[Judgement], case: Case, *, replies: int = 1) -> tuple[Vote, ...]:
+        marks = self._marks(judgements, case, replies=replies)
+        return tuple(_vote(self.panels[n], mark) for n, mark in marks.items())
 
     def _fits(self, marks: Mapping[int, Mark]) -> bool:
         said = self.wanted.said
@@ -409,7 +436,7 @@ class _Reader:
         if said == "unjudged":
             return sum(one.state == "ok" for one in found) < len(asked)
         if said == "refused":
-            return any(one.refusal == "full" for one in found)
+            return any(one.declined for one in found)
         return any(one.verdict == said for one in found)
 
     def _judged(self, rows: Iterable[StoredTalk]) -> Mapping[bytes, Sequence[Judgement]]:

@@ -49,6 +49,8 @@ class TalkQuery:
     said: Said | None = None
     judges: tuple[tuple[int, ...], ...] = ()
     """The instruments of each judge that may have said it."""
+    by_turn: frozenset[int] = frozenset()
+    """Those of them that judge every reply by itself."""
     held: bool = False
     """Only where something was said."""
 
@@ -265,7 +267,11 @@ class Talks:
         if query.scenarios is not None:
             found.append(self._about(query.scenarios, query.harm))
         if query.said == "unjudged":
-            found.append(sa.or_(sa.false(), *(~self._judged(one) for one in query.judges)))
+            lacking = (
+                self._lacks_units(one) if query.by_turn.issuperset(one) else ~self._judged(one)
+                for one in query.judges
+            )
+            found.append(sa.or_(sa.false(), *lacking))
         elif query.said is not None:
             wanted = (
                 judgement.c.refusal == "full"
@@ -282,6 +288,20 @@ class Talks:
             about = text_in(self._connection, definition_version.c.body, "harm") == harm
             wanted = sa.or_(wanted, sa.and_(scenario.is_(None), about))
         return sa.exists().where(definition_version.c.id == release_case.c.version_id, wanted)
+
+    def _lacks_units(self, instruments: tuple[int, ...]) -> sa.ColumnElement[bool]:
+        """Whether some reply has no valid judgement by any of these."""
+        replies = sa.select(turn.c.id).where(
+            turn.c.interaction == self._interaction,
+            sa.or_(turn.c.text.is_not(None), turn.c.latency_ms.is_not(None)),
+        )
+        judged = sa.select(judgement.c.turn).where(
+            judgement.c.interaction == self._interaction,
+            judgement.c.instrument_id.in_(instruments),
+            judgement.c.state == "ok",
+            judgement.c.turn.is_not(None),
+        )
+        return replies.where(turn.c.id.not_in(judged)).exists()
 
     def _judged(
         self, instruments: tuple[int, ...], *conditions: sa.ColumnElement[bool]

@@ -1,0 +1,47 @@
+"""The judges of a run: in which order they stand, what they are called, and which harms they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from redloom.domain.judge import Judge
+from redloom.report.words import words
+from redloom.services.observing import Observation, PanelKey
+
+_ORDER: Mapping[str, int] = {"person": 0, "model": 1, "rule": 2}
+
+
+def in_order(keys: Iterable[PanelKey]) -> list[PanelKey]:
+    """People first, then models, then rules."""
+    return sorted(set(keys), key=lambda one: (_ORDER[one.kind], one.rater, one.unit, one.version, one.digest))
+
+
+def names_of(keys: Sequence[PanelKey]) -> dict[PanelKey, str]:
+    """A name for each: with unit, display and the beginning of a digest as far as others share the name."""
+    found: dict[PanelKey, str] = {}
+    for key in keys:
+        alike = [one for one in keys if one.rater == key.rater]
+        marks: list[str] = []
+        if len({one.unit for one in alike}) > 1:
+            marks.append(words(key.unit))
+        if len({one.shows for one in alike}) > 1:
+            marks.append("sees " + (" and ".join(key.shows) or "the conversation alone"))
+        if sum((one.unit, one.shows) == (key.unit, key.shows) for one in alike) > 1:
+            marks.append(key.digest[7:11])
+        found[key] = key.rater + (f" ({', '.join(marks)})" if marks else "")
+    return found
+
+
+def scope_of(
+    key: PanelKey, declared: Mapping[str, Judge], observations: Iterable[Observation]
+) -> Collection[str] | None:
+    """The harms that a judge is declared for, and those that it has judged all the same; None for all.
+
+    ``declared`` are the judges of the study by name. Whoever is not declared is for all harms: that it judged none of one
+    is no sign that it should not.
+    """
+    definition = declared.get(key.rater.removeprefix("rule:") if key.kind == "rule" else key.rater)
+    if definition is None or not definition.harms:
+        return None
+    judged = {one.case.harm for one in observations if any(panel == key for panel, _ in one.marks)}
+    return {*definition.harms, *judged}
