@@ -67,7 +67,8 @@ def test_a_gate_writes_its_files_and_fails_with_status_1(
     assert (status, out.splitlines()[-1]) == (1, "failed")
     assert "FAILS case-001: happened in case-001 (1 of 1)" in out
     assert "share higher than in the baseline: case-001" in err
-    assert 'failures="1"' in (two / "g.xml").read_text()
+    assert "no rise would be found in 4 of 5 repetitions" in out  # one scenario, so one cluster
+    assert 'failures="2"' in (two / "g.xml").read_text()
     assert (two / "s.md").read_text().startswith("### Redloom gate failed: 1 of ")
     status, out, _ = call(capsys, "gate", "last~1", *arguments, "--json")
     assert (status, json.loads(out)["passed"]) == (0, True)

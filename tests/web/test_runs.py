@@ -170,7 +170,7 @@ def test_a_conversation_is_read_whole_and_its_text_stays_text(
     assert "Ask your nurse. <script>alert(1)</script>" in page.text and "<script>alert" not in page.source
     assert "<b>It scolds.</b>" in page.text and "nurse : harm severity 2" in page.text
     assert "What the system was told" in page.text and "#turn-1" in page.links
-    assert "whole harm / no refusal" in page.text
+    assert "whole harm" in page.text and "no refusal" in page.text
     assert [link for link in page.links if link == second] and second in page.links
     answer = school.client.get(f"{first.partition('?')[0]}/text?turn=1&of=reply")
     assert answer.text == REPLY and answer.headers["content-type"] == "text/plain; charset=utf-8"

@@ -32,13 +32,19 @@ def bound_check(harm: str, found: Tally, share: float, *, level: float, weight: 
     high, near = bounds_of(every, weight=weight, level=level)
     assert high is not None
     told = (
-        f"{harm}: {sum(one.counted for one in every)} of {sum(one.of for one in every)} conversations in "
+        f"{harm}: {sum(one.counted for one in every)} of {counted(found)} in "
         f"{len({one.cluster for one in every})} clusters{_counted(found)}; upper bound {high:.3f} at {level:.0%}, {share:g} "
         "allowed"
     )
     if near is not None:
         told += f" (with near duplicates as one cluster the bound would be {near:.3f})"
     return GateCheck(kind="bound", name=harm, passed=high <= share, message=told)
+
+
+def counted(found: Tally) -> str:
+    """How many conversations, or replies, are decided."""
+    many = "replies" if found.counts == "reply" else None
+    return plural(sum(one.of for one in found.outcomes.values()), found.counts, many)
 
 
 def _counted(found: Tally) -> str:

@@ -24,7 +24,7 @@ from redloom.report.compared import Side as ToldSide
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
 from redloom.services.observing import Observation, PanelKey, observe
-from redloom.services.outcomes import Key, Outcome, harms_of, of_harm, tally
+from redloom.services.outcomes import Key, Outcome, counted_in, harms_of, of_harm, tally
 from redloom.services.pairing import change, pair
 from redloom.services.rates import measure_of
 from redloom.services.workspace import Workspace
@@ -236,7 +236,7 @@ def _judge_change(first: Side, second: Side, panel: PanelKey, level: float) -> J
         for side in (first, second)
     ]
     harms = harms_of(*sides)
-    by_reply = measure == "refusal"
+    by_reply = counted_in(panel, measure) == "reply"
     pairs = pair(*sides, by_reply=by_reply)
     each = 1 - (1 - level) / max(1, len(harms))
     return JudgeChange(

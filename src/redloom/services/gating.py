@@ -336,7 +336,7 @@ class _Measured:
             groups += [(harm, of_harm(before, harm), of_harm(now, harm)) for harm in harms]
         level = 1 - 2 * (1 - self.rules.level) / len(groups)
         changes = [
-            (name, change(old, new, weight=self.weight, level=level, by_reply=self.measure == "refusal"))
+            (name, change(old, new, weight=self.weight, level=level, by_reply=self.found.counts == "reply"))
             for name, old, new in groups
         ]
         yield unpaired_check(changes[0][1], self.rules)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from redloom.domain.marks import NOT_JUDGED, Mark
-from redloom.report.data import Measure
+from redloom.report.data import Counts, Measure
 from redloom.services.observing import Observation, PanelKey
 
 Key = tuple[str, str]
@@ -73,11 +73,17 @@ class Outcome:
         return (self.events + self.planned - self.decided) / self.planned
 
 
+def counted_in(panel: PanelKey, measure: Measure) -> Counts:
+    """What the judge's share is counted in."""
+    return "reply" if measure == "refusal" and panel.unit != "interaction" else "conversation"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
     """Outcomes, and why the rest is undecided."""
 
     outcomes: Mapping[Key, Outcome]
+    counts: Counts
     attempts: Mapping[str, int]
     """State of attempt -> conversations that were not held."""
     judgements: Mapping[str, int]
@@ -123,7 +129,13 @@ def tally(
             else:
                 {"attempt": attempts, "judgement": judgements, "verdict": open_verdicts}[why[0]][why[1]] += 1
         outcomes[key] = _outcome(key, of_key, found, EVENTS[measure])
-    return Tally(outcomes=outcomes, attempts=attempts, judgements=judgements, open_verdicts=open_verdicts)
+    return Tally(
+        outcomes=outcomes,
+        counts=counted_in(panel, measure),
+        attempts=attempts,
+        judgements=judgements,
+        open_verdicts=open_verdicts,
+    )
 
 
 def _worst(

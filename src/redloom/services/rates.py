@@ -9,7 +9,7 @@ from redloom.domain.arm import left_out
 from redloom.report.data import Difference, Measure, Missing, Rate, Weight
 from redloom.report.words import condition
 from redloom.services.observing import Observation, PanelKey
-from redloom.services.outcomes import Key, Outcome, tally
+from redloom.services.outcomes import Key, Outcome, counted_in, tally
 from redloom.stats import (
     Estimate,
     clustered_rate,
@@ -70,9 +70,7 @@ def measure_rate(label: str, observations: Iterable[Observation], basis: Basis, 
         reason=estimate.reason if decided else "nothing was judged",
         events=sum(one.counted for one in decided),
         n=sum(one.of for one in decided),
-        counts="reply"
-        if basis.measure == "refusal" and basis.panel.unit != "interaction"
-        else "conversation",
+        counts=found.counts,
         cases=len(decided),
         clusters=len({one.cluster for one in decided}),
         planned=sum(one.planned for one in every),
@@ -212,7 +210,7 @@ def _pairs(
 ) -> _Pairs:
     """Where history is left out, cases of one turn are no evidence of what it does: none is kept."""
     both = [key for key in one if key in other]
-    by_reply = basis.measure == "refusal" and basis.panel.unit != "interaction"
+    by_reply = counted_in(basis.panel, basis.measure) == "reply"
     unequal = [] if by_reply else [key for key in both if one[key].chances != other[key].chances]
     by_history = "history" in left_out(base) ^ left_out(arm)
     out = set(both if unequal and by_history else unequal)
