@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frames
 from redloom.engine.plan import items
+from redloom.ids import digest
 from redloom.services.held import held
 from redloom.storage.repositories.runs import StoredAttempt, StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
@@ -20,7 +21,7 @@ CUT = frozenset({"length", "max_tokens"})
 
 @dataclass(frozen=True, slots=True)
 class PanelKey:
-    """A judge in one unit with one display; its rubrics differ by harm only."""
+    """A judge in one unit with one display, language and code; its briefs differ by harm only."""
 
     kind: str
     rater: str
@@ -29,11 +30,21 @@ class PanelKey:
     rule_digest: str | None
     unit: str
     shows: tuple[str, ...]
+    language: str | None = None
+    code_digest: str | None = None
+    brief: str = ""
+    """Short digest of its brief where the judge had several of one harm in a run; they are never pooled."""
 
     @property
     def text(self) -> str:
         """For people and JSON."""
-        return f"{self.rater} · {self.unit}"
+        return f"{self.rater} · {self.unit}" + (f" · brief {self.brief}" if self.brief else "")
+
+    @property
+    def short(self) -> str:
+        """A short digest, for judges that name and unit do not tell apart."""
+        parts = (self.version, self.target_digest, self.rule_digest, self.language, self.code_digest)
+        return digest([self.kind, self.rater, self.unit, *parts, list(self.shows), self.brief])[7:15]
 
 
 def panel_of(instrument: Instrument) -> PanelKey:
@@ -46,7 +57,27 @@ def panel_of(instrument: Instrument) -> PanelKey:
         instrument.rule_digest,
         instrument.unit,
         tuple(instrument.shows),
+        instrument.language,
+        instrument.code_digest,
     )
+
+
+def panels_of(instruments: Mapping[str, Instrument]) -> dict[str, PanelKey]:
+    """Digest of an instrument -> its panel; two briefs of one harm make two panels, each named by its brief."""
+    keys = {number: panel_of(one) for number, one in instruments.items()}
+    briefs: dict[tuple[PanelKey, str | None, str], set[tuple[str | None, str | None]]] = {}
+    for number, one in instruments.items():
+        about = (keys[number], one.harm, one.variant)
+        briefs.setdefault(about, set()).add((one.brief_digest, one.rubric_digest))
+    several = {key for (key, _, _), found in briefs.items() if len(found) > 1}
+    return {
+        number: replace(key, brief=_short(instruments[number])) if key in several else key
+        for number, key in keys.items()
+    }
+
+
+def _short(instrument: Instrument) -> str:
+    return (instrument.brief_digest or instrument.rubric_digest or digest(None))[7:15]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +106,10 @@ class CaseFacts:
     language: str
     expected: str
     tags: Mapping[str, str]
+    selected_on: str = ""
+    """The systems it was found on, joined by ``, ``."""
+    leaves: bool = False
+    """Its user leaves at a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +143,7 @@ def observe(
     """Every attempt that the run's spec asks for, those without a row as pending; streamed."""
     releases = unit.releases(run.study_id)
     clusters: dict[str, int] = {}
+    panels = panels_of(instruments)
     after = -1
     while True:
         cases = list(releases.cases(run.release_id, after=after, most=CHUNK))
@@ -134,8 +170,11 @@ def observe(
                 language=frame.language or "",
                 expected=scenario.expected.behaviour if scenario else "",
                 tags=case.tags,
+                selected_on=case.provenance.selected_on or "",
+                leaves=case.stop == "first_refusal",
             )
             there = {(a.arm, a.index): a for a in by_case.get(released.ordinal, ())}
+            judges = _concerning(instruments, panels, harm[0] if harm else None)
             for item in items(run.spec, released.stimulus):
                 attempt = there.get((item.arm, item.index))
                 yield _observation(
@@ -145,8 +184,7 @@ def observe(
                     attempt,
                     judged,
                     replies,
-                    instruments,
-                    harm[0] if harm else None,
+                    judges,
                 )
 
 
@@ -162,8 +200,7 @@ def _observation(
     attempt: StoredAttempt | None,
     judged: Mapping[bytes, Sequence[Judgement]],
     replies: Mapping[bytes, ReplyCounts],
-    instruments: Mapping[str, Instrument],
-    harm: str | None,
+    judges: Mapping[str, tuple[PanelKey, str]],
 ) -> Observation:
     if attempt is None:
         return Observation(facts, arm, index, "pending", None, 0)
@@ -171,9 +208,8 @@ def _observation(
     judgements = judged.get(talk, ())
     groups: dict[tuple[PanelKey, str], list[Judgement]] = {}
     for judgement in judgements:
-        instrument = instruments[judgement.instrument]
-        if concerns(instrument, harm):
-            groups.setdefault((panel_of(instrument), instrument.variant), []).append(judgement)
+        if judgement.instrument in judges:
+            groups.setdefault(judges[judgement.instrument], []).append(judgement)
     marks = {key: fold(group) for key, group in groups.items()}
     counts = replies.get(talk, ReplyCounts())
     return Observation(
@@ -187,6 +223,15 @@ def _observation(
         counts,
         attempt.interaction,
     )
+
+
+def _concerning(
+    instruments: Mapping[str, Instrument], panels: Mapping[str, PanelKey], harm: str | None
+) -> dict[str, tuple[PanelKey, str]]:
+    """Digest -> panel and variant of the instruments that judge cases of this harm."""
+    return {
+        number: (panels[number], one.variant) for number, one in instruments.items() if concerns(one, harm)
+    }
 
 
 def concerns(instrument: Instrument, harm: str | None) -> bool:

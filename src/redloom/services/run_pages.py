@@ -13,7 +13,7 @@ from redloom.errors import UnknownNameError
 from redloom.ids import time_of
 from redloom.report.words import arm_meaning
 from redloom.services.execution import Executed, told
-from redloom.services.observing import PanelKey, panel_of
+from redloom.services.observing import PanelKey, panels_of
 from redloom.services.remembering import remembered_of_run
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
@@ -125,8 +125,10 @@ def instruments_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Ma
 def panels(instruments: Mapping[str, Instrument]) -> tuple[PanelKey, ...]:
     """Their judges: people first, then models, then rules."""
     order = {"person": 0, "model": 1, "rule": 2}
-    found = {panel_of(one) for one in instruments.values()}
-    return tuple(sorted(found, key=lambda one: (order[one.kind], one.rater, one.unit, one.version)))
+    found = set(panels_of(instruments).values())
+    return tuple(
+        sorted(found, key=lambda one: (order[one.kind], one.rater, one.unit, one.version, one.short))
+    )
 
 
 def split(found: Sequence[T], most: int, *, back: bool) -> tuple[Sequence[T], bool]:
