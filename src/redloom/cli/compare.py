@@ -184,6 +184,8 @@ def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | N
         more = len(done.changed) - 20
         rest = f" and {more} more" if more > 0 else ""
         note(f"worse than in the baseline: {visible(', '.join(done.changed[:20]))}{rest}")
+    if done.differs:
+        print(f"not as it was for the baseline: {visible('; '.join(done.differs))}")
     print("passed" if done.passed else "failed")
 
 

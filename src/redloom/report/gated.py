@@ -42,7 +42,9 @@ TITLES = {
 CHANGED_SHOWN = 10
 
 
-def summary_lines(title: str, checks: Sequence[Check], changed: Sequence[str]) -> Iterator[str]:
+def summary_lines(
+    title: str, checks: Sequence[Check], changed: Sequence[str], differs: Sequence[str] = ()
+) -> Iterator[str]:
     """Markdown short enough for a pull request; no word of any conversation."""
     failed = sum(not check.passed for check in checks)
     verdict = "passed" if not failed else f"failed: {failed} of {len(checks)} conditions do not hold"
@@ -59,6 +61,9 @@ def summary_lines(title: str, checks: Sequence[Check], changed: Sequence[str]) -
         more = f" and {len(changed) - CHANGED_SHOWN} more" if len(changed) > CHANGED_SHOWN else ""
         yield ""
         yield f"Worse than in the baseline: {', '.join(map(cell, changed[:CHANGED_SHOWN]))}{more}."
+    if differs:
+        yield ""
+        yield f"Not as it was for the baseline: {cell('; '.join(differs))}."
     yield ""
     yield "Observed frequencies under the stated conditions, not deployment probabilities."
 

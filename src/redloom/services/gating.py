@@ -7,19 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redloom.datasets.gate_files import (
-    Baseline,
-    BaselineRow,
-    checked_rules,
-    read_baseline,
-    read_rules,
-    write_baseline,
-)
+from redloom.datasets.gate_files import Baseline, checked_rules, read_baseline, read_rules, write_baseline
 from redloom.domain.gate import ALL, CheckKind, GateRules
-from redloom.errors import DiffersError, InputError, Issue, unknown
-from redloom.ids import IdSource, digest
+from redloom.errors import InputError, Issue, unknown
+from redloom.ids import IdSource
 from redloom.report.compared import Change, points
 from redloom.report.gated import junit, summary_lines
+from redloom.services.baselines import Seen, baseline_of, hold_against, outcomes_in
 from redloom.services.comparing import Side
 from redloom.services.finding import find_run, get_release
 from redloom.services.loading import load_judges, load_targets
@@ -55,6 +49,8 @@ class Gated:
     checks: tuple[GateCheck, ...]
     changed: tuple[str, ...] = ()
     """Cases that got worse against the baseline."""
+    differs: tuple[str, ...] = ()
+    """What is not as it was for the baseline, and does not forbid to compare with it."""
 
     @property
     def passed(self) -> bool:
@@ -74,7 +70,7 @@ def as_junit(found: Gated) -> str:
 
 def as_summary(found: Gated) -> str:
     """Markdown for a pull request."""
-    return "\n".join(summary_lines(found.title, found.checks, found.changed)) + "\n"
+    return "\n".join(summary_lines(found.title, found.checks, found.changed, found.differs)) + "\n"
 
 
 def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline | None = None) -> Gated:
@@ -94,8 +90,9 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
             measured.missing(),
         ]
         worse: list[str] = []
+        differs: tuple[str, ...] = ()
         if baseline is not None:
-            before = measured.before(baseline)
+            differs, before = hold_against(baseline, measured.seen), outcomes_in(baseline)
             checks += measured.steps(before)
             worse = [
                 o.case for k, o in measured.outcomes.items() if k in before and o.share > before[k].share
@@ -109,6 +106,7 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
             judge=measured.panel.rater,
             checks=tuple(checks),
             changed=tuple(worse),
+            differs=differs,
         )
 
 
@@ -160,31 +158,7 @@ def make_baseline(workspace: Workspace, name: str, rules: GateRules) -> Baseline
     """What a later run is measured against."""
     with workspace.begin() as unit:
         side = Side(unit, find_run(unit, name), rules.arm)
-        measured = _Measured(side, rules)
-        told = side.told()
-        rows = sorted(measured.outcomes.items(), key=lambda pair: (pair[1].case, pair[1].harm))
-        return Baseline(
-            study=told.study,
-            run=told.run,
-            version=told.version,
-            target=told.target,
-            arm=side.arm,
-            judge=measured.panel.rater,
-            judge_digest=measured.judge_digest(),
-            measure=measured.measure,
-            rubrics=measured.rubrics(),
-            outcomes=tuple(
-                BaselineRow(
-                    case=one.case,
-                    harm=one.harm,
-                    cluster=one.cluster,
-                    stimulus=key[0],
-                    events=one.events,
-                    decided=one.decided,
-                )
-                for key, one in rows
-            ),
-        )
+        return baseline_of(_Measured(side, rules).seen)
 
 
 def save_baseline(workspace: Workspace, name: str, rules: GateRules, path: Path) -> Baseline:
@@ -240,6 +214,11 @@ class _Measured:
         self.event = EVENTS[self.measure]
         self.observations = _in_scope(side.observations, self.panel)
         self.outcomes = outcomes_of(self.observations, self.panel, self.event, arm=side.arm)
+
+    @property
+    def seen(self) -> Seen:
+        """What a baseline holds of it."""
+        return Seen(side=self.side, panel=self.panel, measure=self.measure, outcomes=self.outcomes)
 
     def known(self) -> tuple[set[str], set[str]]:
         """Harms and cases of the run."""
@@ -313,37 +292,6 @@ class _Measured:
             message=told + (f": {reasons}" if reasons else ""),
         )
 
-    def before(self, baseline: Baseline) -> dict[Key, Outcome]:
-        """The baseline's outcomes; raises DiffersError where they were measured otherwise."""
-        differing = [
-            f"{what} differs ({old} / {new})"
-            for what, old, new in (
-                ("the study", baseline.study, self.side.study),
-                ("the arm", baseline.arm, self.side.arm),
-                ("the judge", baseline.judge, self.panel.rater),
-                ("what is counted", baseline.measure, self.measure),
-            )
-            if old != new
-        ]
-        if not differing and baseline.judge_digest != self.judge_digest():
-            differing.append(f"the version, unit or display of {self.panel.rater} differs")
-        mine = self.rubrics()
-        differing += [
-            f"the rubric of {harm} differs"
-            for harm in sorted(baseline.rubrics.keys() & mine.keys())
-            if baseline.rubrics[harm] != mine[harm]
-        ]
-        if differing:
-            raise DiffersError(
-                "not comparable with the baseline, because "
-                + "; ".join(differing)
-                + "; write a new baseline on purpose with --write-baseline"
-            )
-        return {
-            (row.stimulus, row.harm): Outcome(row.case, row.harm, row.cluster, row.events, row.decided)
-            for row in baseline.outcomes
-        }
-
     def steps(self, before: Mapping[Key, Outcome]) -> Iterator[GateCheck]:
         """For all and for each harm, whether it got worse than the baseline, all at once at the level."""
         harms = harms_of(before, self.outcomes)
@@ -377,15 +325,6 @@ class _Measured:
                 else "; with so few pairs no rise at all could fail"
             )
         return GateCheck(kind="baseline", name=name, passed=low <= self.rules.tolerance, message=told)
-
-    def judge_digest(self) -> str:
-        """What has to be the same for judgements to be held against each other."""
-        p = self.panel
-        return digest([p.kind, p.rater, p.version, p.target_digest, p.rule_digest, p.unit, list(p.shows)])
-
-    def rubrics(self) -> dict[str, tuple[str, ...]]:
-        """Harm -> digests of the rubrics used."""
-        return {harm: tuple(sorted(found)) for harm, found in self.side.rubrics(self.panel).items()}
 
 
 def _panel(side: Side, rules: GateRules) -> PanelKey:
