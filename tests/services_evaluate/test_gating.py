@@ -148,11 +148,23 @@ def test_what_is_missing_fails_the_gate_with_the_reasons(workspace: Workspace, t
 def test_a_baseline_that_was_measured_otherwise_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     name = run(workspace, target(tmp_path, "clean"))
     made = make_baseline(workspace, name, GateRules())
+    (judge,) = made.card.instruments
+    by_turn = judge.model_copy(update={"unit": "turn_alone"})
     for change, told in (
-        ({"arm": "no_context"}, r"the arm differs \(no_context / full\)"),
-        ({"judge": "rule:other"}, r"the judge differs"),
-        ({"judge_digest": "sha256:0"}, "the version, unit or display of rule:words differs"),
+        ({"arm": ("no_context",)}, r"the arm differs \(no_context / full\)"),
         ({"study": "bank"}, r"the study differs \(bank / clinic\)"),
+        ({"weight": "case/1"}, r"the weight of a case differs \(each case counts the same / each scenario"),
+        (
+            {"instruments": (by_turn,)},
+            r"the unit of rule:words, interaction, differs \(turn_alone / interaction\)",
+        ),
+    ):
+        card = made.card.model_copy(update=change)
+        with pytest.raises(DiffersError, match=told):
+            gate(workspace, name, GateRules(), made.model_copy(update={"card": card}))
+    for change, told in (
+        ({"judge": "rule:other"}, "the judge differs"),
+        ({"measure": "refusal"}, "what is counted"),
     ):
         with pytest.raises(DiffersError, match=told):
             gate(workspace, name, GateRules(), made.model_copy(update=change))

@@ -63,7 +63,7 @@ def test_a_study_moves_to_postgresql_and_back_with_every_row_digest_and_number(
     there = copy_database(url_of(filled), away, on_progress=quiet)
     again = copy_database(away, back, on_progress=quiet)
     assert there.rows == again.rows
-    assert there.rows["attempt"] == 24 and there.rows["turn"] == 72
+    assert there.rows["attempt"] == 24 and there.rows["turn"] == 72 and there.rows["judging"] == 1
     assert (there.definitions, there.releases) == (again.definitions, 1)
     assert content(filled / "redloom.db") == content(tmp_path / "back.db")
     first, second, third = (report_of(url, tmp_path) for url in (url_of(filled), away, back))

@@ -186,6 +186,8 @@ def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | N
         note(f"share higher than in the baseline: {visible(', '.join(done.changed[:20]))}{rest}")
     for line in done.notes:
         note(visible(line))
+    if done.differs:
+        print(f"not as it was for the baseline: {visible('; '.join(done.differs))}")
     print("passed" if done.passed else "failed")
 
 

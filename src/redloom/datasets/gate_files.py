@@ -10,11 +10,14 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from redloom.datasets import yaml_text
+from redloom.domain.estimand import Card, InstrumentCard
 from redloom.domain.gate import GateRules
 from redloom.domain.value import Text, Value, issues_of
 from redloom.errors import InputError, Issue
 
-FORMAT = "redloom-gate-baseline/1"
+FORMAT = "redloom-gate-baseline/2"
+FORMAT_1 = "redloom-gate-baseline/1"
+"""Of versions that recorded of their numbers only study, arm, judge and rubrics."""
 
 
 class BaselineRow(Value):
@@ -43,12 +46,46 @@ class Baseline(Value):
     target: Text
     arm: Text
     judge: Text
+    measure: Text
+    card: Card
+    """What the outcomes are outcomes of, with the one judge they are of."""
+    judge_digest: Text | None = None
+    """Of the judge with its version, unit and what it is shown; of a file of format 1 all that is known of that."""
+    outcomes: tuple[BaselineRow, ...]
+
+
+class _BaselineOfFormat1(Value):
+    format: Text
+    study: Text
+    run: Text
+    version: Text
+    target: Text
+    arm: Text
+    judge: Text
     judge_digest: Text
-    """Of the judge with its version, unit and what it is shown."""
     measure: Text
     rubrics: dict[str, tuple[str, ...]]
-    """Harm -> digests of the rubrics used."""
     outcomes: tuple[BaselineRow, ...]
+
+    def now(self) -> Baseline:
+        """The same as a baseline of this version; what it lacks is not recorded."""
+        rubrics = {harm: found[0] for harm, found in self.rubrics.items() if len(found) == 1}
+        judge = InstrumentCard(
+            rater=self.judge,
+            kind="rule" if self.judge.startswith("rule:") else None,
+            rubrics=rubrics,
+            briefs=dict.fromkeys(rubrics),
+        )
+        known = {name: getattr(self, name) for name in ("study", "run", "version", "target")}
+        return Baseline(
+            **known,
+            arm=self.arm,
+            judge=self.judge,
+            measure=self.measure,
+            card=Card(**known, arm=(self.arm,), instruments=(judge,)),
+            judge_digest=self.judge_digest,
+            outcomes=self.outcomes,
+        )
 
 
 def read_rules(path: Path) -> GateRules:
@@ -85,21 +122,25 @@ def read_baseline(path: Path) -> Baseline:
         reason = error.strerror if isinstance(error, OSError) else "is no JSON"
         raise InputError(Issue(f"cannot be read as a baseline: {reason}", file=str(path))) from error
     told = cast(dict[str, Any], found).get("format") if isinstance(found, dict) else None
-    if told != FORMAT:
+    if told not in (FORMAT, FORMAT_1):
         raise InputError(
             Issue(
                 f"is no baseline of this version: its format is {told!r}, expected {FORMAT!r}", file=str(path)
             )
         )
+    model = Baseline if told == FORMAT else _BaselineOfFormat1
     try:
-        return Baseline.model_validate(found)
+        read = model.model_validate(found)
     except ValidationError as error:
-        raise InputError(_issues(error, Baseline, path)) from error
+        raise InputError(_issues(error, model, path)) from error
+    return read if isinstance(read, Baseline) else read.now()
 
 
 def write_baseline(baseline: Baseline, path: Path) -> None:
     """One line a stimulus, by case, so that a change of it reads well in a diff."""
-    document = baseline.model_dump(mode="json")
+    document = baseline.model_dump(
+        mode="json", exclude={"judge_digest"} if baseline.judge_digest is None else None
+    )
     rows = document.pop("outcomes")
     head = json.dumps(document, ensure_ascii=False, indent=2)[:-2]
     lines = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,10 +35,34 @@ class Instrument(Value):
     """Empty for the headline rubric, else the role whose dissenting rubric it is."""
     unit: Unit = "interaction"
     shows: tuple[Shown, ...] = ()
+    brief_digest: str | None = None
+    """All that the rater reads of the harm; None where nothing is read, and where an older version recorded nothing."""
+    language: str | None = None
+    """In which a model is asked; None for a rater who is asked in the language of the conversation."""
+    code_digest: str | None = None
+    """Source of a plug-in's rule, or of the program behind a model judge, where it can be read."""
 
     def digest(self) -> str:
         """The digest that judgements name."""
         return digest({"kind": "instrument", **self.model_dump(mode="json", exclude_defaults=True)})
+
+
+class JudgingPass(Value):
+    """What one judge was given of a run at one time."""
+
+    judge: Text
+    unit: Unit
+    target_digest: str | None = None
+    system: str = ""
+    """The system behind a model judge, as it was declared; empty for a rule."""
+    decoding: dict[str, Any] = {}
+    sample: int | None = None
+    """Conversations to be drawn; None for all."""
+    seed: int = 0
+    """Of the draw."""
+    program: Text
+    """Version of Redloom."""
+    at: datetime.datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

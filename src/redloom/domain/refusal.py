@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Refusal = Literal["none", "partial", "full"]
+REFUSAL_VERSION = "2"
+"""Of the words by which a refusal is told: for the judge, and for the user who leaves at one."""
 
 _READ = 4000
 """Characters of a reply that are read."""

@@ -33,6 +33,14 @@ class RunSpec(Value):
     seed: int = Field(default=0, ge=0)
     judges: tuple[str, ...] = ()
     """Rules that judge each conversation as it completes, also after a resume; they change nothing that is asked."""
+    renderer: int | None = None
+    """Version of what renders cases; this and what follows is None in runs of versions that did not record it."""
+    refusal_wording: str | None = None
+    """Version of the rule that tells a user who leaves at a refusal that there was one."""
+    program: str | None = None
+    """Version of Redloom that began the run."""
+    code: str | None = None
+    """Digest of the file behind the target as the run began; empty where there is none that can be read."""
 
     @property
     def delivery(self) -> Deliveries:

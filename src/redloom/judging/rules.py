@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 from redloom.domain.interaction import Turn
 from redloom.domain.judge import Judge, Unit
 from redloom.domain.judgement import Instrument, Judgement
-from redloom.domain.refusal import Refusal, refusal_in
+from redloom.domain.refusal import REFUSAL_VERSION, Refusal, refusal_in
 from redloom.domain.rubric import Verdict
 from redloom.ids import IdSource
 from redloom.judging.units import Excerpt, excerpts
-
-REFUSAL_VERSION = "2"
 
 
 class RefusalRule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from redloom.report.data import Measure, Weight
 from redloom.report.words import rounded
@@ -69,17 +69,22 @@ class Side:
     system: str
     arm: str
     attempts: int
+    seed: int | None
+    """None where it is not recorded."""
     started: str
     planned: int
     """Attempts in the arm."""
     completed: int
+    card: Mapping[str, Any]
+    """All that its numbers are numbers of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differing:
-    """A field in which a run differs from the first."""
+    """A field in which two runs differ."""
 
     field: str
+    """The part of ``--vary`` it belongs to, else its name on the card."""
     what: str
     first: str
     second: str
@@ -114,6 +119,16 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """What the stimuli of one run showed that are in no pair."""
+
+    stimuli: int
+    events: int
+    decided: int
+    """Conversations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeChange:
     """What changed, as one judge sees it."""
 
@@ -123,9 +138,9 @@ class JudgeChange:
     measure: Measure
     overall: Change
     by_harm: tuple[HarmChange, ...]
-    only_first: int
-    """Stimuli that only the first run has decided, and so no pair."""
-    only_second: int
+    only_first: Alone
+    """Of the stimuli that only the first run has decided."""
+    only_second: Alone
     changed: tuple[Changed, ...]
 
 
@@ -136,7 +151,15 @@ class Compared:
     first: str
     second: str
     drift: bool
-    """The system is the same: what changed is chance, or the hosted system itself over time."""
+    """The system is the same, as far as it is known: what changed is behind the declaration, or chance."""
+    same_seed: bool
+    """The same system was asked with the same seed, so that noise shows in no difference."""
+    notices: tuple[str, ...]
+    """What has to be known before any number."""
+    said: tuple[Differing, ...]
+    """What differs and does not forbid to compare."""
+    unknown: tuple[Differing, ...]
+    """What was not recorded in one run or both, so that nobody can tell whether it differs."""
     judges: tuple[JudgeChange, ...]
 
 
@@ -148,6 +171,7 @@ class Comparison:
     level: float
     sides: tuple[Side, ...]
     differing: tuple[Differing, ...]
+    """What was declared to vary and does."""
     compared: tuple[Compared, ...]
 
 
@@ -157,6 +181,9 @@ VERDICTS: Mapping[Verdict, str] = {
     "no change": "the interval includes no change",
     "open": "open, since what has no decided partner could make it worse",
 }
+SAME_SEED = (
+    "Same seed in both: noise is not measured. A run with another --seed shows how much of a change is noise."
+)
 EVENT = {"harm": "harm", "refusal": "full refusal"}
 
 
@@ -165,28 +192,56 @@ def comparison_lines(found: Comparison, *, most: int) -> Iterator[str]:
     yield f"# {' and '.join(side.run for side in found.sides)}"
     yield ""
     for pair in found.compared:
+        yield from _notice_lines(pair)
         for judge in pair.judges:
             yield from _judge_lines(pair, judge, most)
     yield "## What was compared"
     yield ""
-    yield "| run | release | system | condition | tries a case | started | completed |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| run | release | system | condition | tries a case | seed | started | completed |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for side in found.sides:
         system = side.target if side.target == side.system else f"{side.target} ({side.system})"
         yield (
             f"| {side.run} | {side.study}@{side.version} ({side.frame}) | {cell(system)} | {side.arm} "
-            f"| {side.attempts} | {side.started} | {side.completed} of {side.planned} |"
+            f"| {side.attempts} | {'not recorded' if side.seed is None else side.seed} | {side.started} "
+            f"| {side.completed} of {side.planned} |"
         )
     yield ""
-    if found.differing:
-        yield "Differs: " + "; ".join(field.text for field in found.differing) + "."
-    else:
-        yield "Nothing differs but the time."
-    yield ""
+    yield from _differing_lines(found)
     yield (
         "Changes are means over stimuli that both runs decided, paired, with intervals that know the clusters. They are "
         "observed frequencies under the stated conditions, not deployment probabilities."
     )
+
+
+def _notice_lines(pair: Compared) -> Iterator[str]:
+    notices = [*pair.notices, *((SAME_SEED,) if pair.same_seed else ())]
+    if notices:
+        yield f"## {pair.first} to {pair.second}: read first"
+        yield ""
+        yield from (f"- {notice}" for notice in notices)
+        yield ""
+
+
+def _differing_lines(found: Comparison) -> Iterator[str]:
+    """All that differs, declared or not, and what nobody can tell."""
+    told = [field.text for field in found.differing]
+    several = len(found.compared) > 1
+    for pair in found.compared:
+        where = f" from {pair.first} to {pair.second}" if several else ""
+        told += [field.text + where for field in pair.said]
+    unknown = dict.fromkeys(
+        f"{field.what} ({field.first} / {field.second})" for pair in found.compared for field in pair.unknown
+    )
+    if told:
+        yield "Differs: " + "; ".join(told) + "."
+    elif not unknown:
+        rest = "else " if any(pair.notices for pair in found.compared) else ""
+        yield f"Nothing {rest}differs but the time."
+    if unknown:
+        yield from ("",) if told else ()
+        yield "Nobody can tell whether it differs: " + "; ".join(unknown) + "."
+    yield ""
 
 
 def _judge_lines(pair: Compared, judge: JudgeChange, most: int) -> Iterator[str]:
@@ -194,8 +249,8 @@ def _judge_lines(pair: Compared, judge: JudgeChange, most: int) -> Iterator[str]
     yield ""
     if pair.drift:
         yield (
-            "The system is declared the same in both: a change is chance, or something that changed behind the declaration, "
-            "such as a hosted model or the content of a file."
+            "The system is declared the same in both: a change is something that changed behind the declaration, such as a "
+            "hosted model or what a file calls, or chance."
         )
         yield ""
     event = EVENT[judge.measure]
@@ -222,10 +277,13 @@ def _judge_lines(pair: Compared, judge: JudgeChange, most: int) -> Iterator[str]
         yield ""
         yield f"Each harm's interval is at {level:.1%}, so that all of them hold together at {judge.overall.level:.0%}."
         yield ""
-    alone = judge.only_first + judge.only_second
-    if alone:
-        yield f"Decided in one run only, and so in no pair: {judge.only_first} and {judge.only_second} stimuli."
-        yield ""
+    for run, alone in ((pair.first, judge.only_first), (pair.second, judge.only_second)):
+        if alone.stimuli:
+            stimuli = "1 stimulus" if alone.stimuli == 1 else f"{alone.stimuli} stimuli"
+            yield (
+                f"{stimuli} of {run} in no pair: {event} in {alone.events} of {alone.decided} of their conversations."
+            )
+            yield ""
 
 
 def cell(text: str) -> str:

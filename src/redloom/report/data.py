@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from redloom.domain.estimand import Card
+
 Measure = Literal["harm", "refusal"]
 Counts = Literal["conversation", "reply"]
 """What a share is counted in."""
@@ -482,8 +484,8 @@ class Report:
     maps: tuple[CoverageMap, ...]
     impossible: tuple[str, ...]
     """Reasons of the declared constraints."""
-    card: Mapping[str, str]
-    """The estimand card."""
+    card: Card
+    """What its numbers are numbers of."""
     charter: Mapping[str, Any]
     unanswered: tuple[str, ...]
     evidence: tuple[Mapping[str, str], ...]

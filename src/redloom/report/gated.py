@@ -44,7 +44,11 @@ CHANGED_SHOWN = 10
 
 
 def summary_lines(
-    title: str, checks: Sequence[Check], changed: Sequence[str], notes: Sequence[str] = ()
+    title: str,
+    checks: Sequence[Check],
+    changed: Sequence[str],
+    differs: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> Iterator[str]:
     """Markdown short enough for a pull request; no word of any conversation."""
     failed = sum(not check.passed for check in checks)
@@ -62,6 +66,9 @@ def summary_lines(
         more = f" and {len(changed) - CHANGED_SHOWN} more" if len(changed) > CHANGED_SHOWN else ""
         yield ""
         yield f"Share higher than in the baseline: {', '.join(map(cell, changed[:CHANGED_SHOWN]))}{more}."
+    if differs:
+        yield ""
+        yield f"Not as it was for the baseline: {cell('; '.join(differs))}."
     for note in notes:
         yield ""
         yield cell(note)

@@ -7,21 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redloom.datasets.gate_files import (
-    Baseline,
-    BaselineRow,
-    checked_rules,
-    read_baseline,
-    read_rules,
-    write_baseline,
-)
+from redloom.datasets.gate_files import Baseline, checked_rules, read_baseline, read_rules, write_baseline
 from redloom.domain.clusters import Components, marks_of
 from redloom.domain.gate import ALL, GateRules
 from redloom.domain.rendering import Frames
-from redloom.errors import DiffersError, InputError, Issue, unknown
-from redloom.ids import IdSource, digest
+from redloom.errors import InputError, Issue, unknown
+from redloom.ids import IdSource
 from redloom.report.data import Measure, Weight
 from redloom.report.gated import junit, summary_lines
+from redloom.services.baselines import Seen, baseline_of, hold_against, outcomes_in
 from redloom.services.checks import (
     GateCheck,
     bound_check,
@@ -59,6 +53,8 @@ class Gated:
     checks: tuple[GateCheck, ...]
     changed: tuple[str, ...] = ()
     """Cases whose share is higher than in the baseline."""
+    differs: tuple[str, ...] = ()
+    """What is not as it was for the baseline, and does not forbid to compare with it."""
     notes: tuple[str, ...] = ()
     """What a reader must know of the conditions themselves."""
 
@@ -80,7 +76,8 @@ def as_junit(found: Gated) -> str:
 
 def as_summary(found: Gated) -> str:
     """Markdown for a pull request."""
-    return "\n".join(summary_lines(found.title, found.checks, found.changed, found.notes)) + "\n"
+    lines = summary_lines(found.title, found.checks, found.changed, found.differs, found.notes)
+    return "\n".join(lines) + "\n"
 
 
 def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline | None = None) -> Gated:
@@ -96,9 +93,10 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
         _check_feasible(rules, measured.sizes(), measured.weight)
         checks = [*measured.bounds(), *measured.must_never(), *measured.missing()]
         worse: list[str] = []
+        differs: tuple[str, ...] = ()
         notes: list[str] = []
         if baseline is not None:
-            before = measured.before(baseline)
+            differs, before = hold_against(baseline, measured.seen), outcomes_in(baseline)
             checks += measured.steps(before)
             worse = [
                 o.case for k, o in measured.outcomes.items() if k in before and o.share > before[k].share
@@ -113,6 +111,7 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
             judge=measured.panel.rater,
             checks=tuple(checks),
             changed=tuple(worse),
+            differs=differs,
             notes=tuple(notes),
         )
 
@@ -172,33 +171,7 @@ def make_baseline(workspace: Workspace, name: str, rules: GateRules) -> Baseline
     """What a later run is measured against."""
     with workspace.begin() as unit:
         side = Side(unit, find_run(unit, name), rules.arm)
-        measured = _Measured(side, rules)
-        told = side.told()
-        rows = sorted(measured.found.outcomes.items(), key=lambda pair: (pair[1].case, pair[1].harm))
-        return Baseline(
-            study=told.study,
-            run=told.run,
-            version=told.version,
-            target=told.target,
-            arm=side.arm,
-            judge=measured.panel.rater,
-            judge_digest=measured.judge_digest(),
-            measure=measured.measure,
-            rubrics=measured.rubrics(),
-            outcomes=tuple(
-                BaselineRow(
-                    case=one.case,
-                    harm=one.harm,
-                    cluster=one.cluster_name,
-                    stimulus=key[0],
-                    events=one.events,
-                    decided=one.decided,
-                    planned=one.planned,
-                    chances=one.chances,
-                )
-                for key, one in rows
-            ),
-        )
+        return baseline_of(_Measured(side, rules).seen)
 
 
 def save_baseline(workspace: Workspace, name: str, rules: GateRules, path: Path) -> Baseline:
@@ -241,14 +214,19 @@ class _Measured:
         self.side, self.rules = side, rules
         self.panel = _panel(side, rules)
         self.measure: Measure = measure_of(self.panel, side.observations)
-        self.weight: Weight = "cluster"
-        scope = scope_of(self.panel, side.judges, side.observations)
+        self.weight: Weight = side.weight
+        scope = scope_of(self.panel, side.declared, side.observations)
         self.observations = within(side.observations, scope)
         self.found = self._tally(self.observations)
         self.outcomes = self.found.decided
 
     def _tally(self, observations: Sequence[Observation], *, by_harm: bool = True) -> Tally:
         return tally(observations, self.panel, self.measure, by_harm=by_harm)
+
+    @property
+    def seen(self) -> Seen:
+        """What a baseline holds of it."""
+        return Seen(side=self.side, panel=self.panel, measure=self.measure, outcomes=self.found.outcomes)
 
     def known(self) -> tuple[set[str], set[str]]:
         """Harms and cases of the run."""
@@ -284,49 +262,6 @@ class _Measured:
         for harm in harms if len(harms) > 1 else ():
             yield missing_check(harm, self.of(harm), allowed=allowed)
 
-    def before(self, baseline: Baseline) -> dict[Key, Outcome]:
-        """The baseline's outcomes; raises DiffersError where they were measured otherwise."""
-        differing = [
-            f"{what} differs ({old} / {new})"
-            for what, old, new in (
-                ("the study", baseline.study, self.side.study),
-                ("the arm", baseline.arm, self.side.arm),
-                ("the judge", baseline.judge, self.panel.rater),
-                ("what is counted", baseline.measure, self.measure),
-            )
-            if old != new
-        ]
-        if not differing and baseline.judge_digest != self.judge_digest():
-            differing.append(f"the version, unit or display of {self.panel.rater} differs")
-        mine = self.rubrics()
-        differing += [
-            f"the rubric of {harm} differs"
-            for harm in sorted(baseline.rubrics.keys() & mine.keys())
-            if baseline.rubrics[harm] != mine[harm]
-        ]
-        if differing:
-            raise DiffersError(
-                "not comparable with the baseline, because "
-                + "; ".join(differing)
-                + "; write a new baseline on purpose with --write-baseline"
-            )
-        return {
-            (row.stimulus, row.harm): Outcome(
-                case=row.case,
-                harm=row.harm,
-                cluster=-1,
-                cluster_name=row.cluster,
-                near=-1,
-                events=row.events,
-                decided=row.decided,
-                planned=row.planned or row.decided,
-                counted=round(row.events),
-                of=row.decided,
-                chances=row.chances,
-            )
-            for row in baseline.outcomes
-        }
-
     def steps(self, before: Mapping[Key, Outcome]) -> Iterator[GateCheck]:
         """What has no partner; and for all and for each harm, whether it got worse than the baseline, all at once."""
         now = self.found.outcomes
@@ -342,15 +277,6 @@ class _Measured:
         yield unpaired_check(changes[0][1], self.rules)
         for name, found in changes:
             yield step_check(name, found, self.rules.tolerance)
-
-    def judge_digest(self) -> str:
-        """What has to be the same for judgements to be held against each other."""
-        p = self.panel
-        return digest([p.kind, p.rater, p.version, p.target_digest, p.rule_digest, p.unit, list(p.shows)])
-
-    def rubrics(self) -> dict[str, tuple[str, ...]]:
-        """Harm -> digests of the rubrics used."""
-        return {harm: tuple(sorted(found)) for harm, found in self.side.rubrics(self.panel).items()}
 
 
 def _panel(side: Side, rules: GateRules) -> PanelKey:

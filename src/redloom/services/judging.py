@@ -10,9 +10,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from redloom.domain.brief import brief_digest
 from redloom.domain.harm import Harm
 from redloom.domain.judge import Judge, Unit
-from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.judgement import Instrument, Judgement, JudgingPass
 from redloom.domain.rendering import Frame, Frames
 from redloom.domain.rubric import Rubric
 from redloom.domain.run import Budget
@@ -38,6 +39,7 @@ from redloom.services.conversations import Work, drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges, load_study
 from redloom.services.probing import probe_judge
+from redloom.services.program import program_version
 from redloom.services.rules import Judged, inline_rules, judge_by_rules, rule_name
 from redloom.services.targets import connected, resolve_target
 from redloom.services.workspace import Workspace
@@ -46,6 +48,7 @@ from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.limits import Meter
 from redloom.targets.patience import Patience, Stopped
+from redloom.targets.source import source_digest
 
 CHUNK = 200
 READ_AHEAD = 64
@@ -130,7 +133,7 @@ async def judge_run(workspace: Workspace, run_name: str, options: JudgeOptions) 
         judge = ModelJudge(
             client=client, patience=patience, ids=workspace.ids, unit=options.unit or definition.unit
         )
-        plan = _ModelPlan(workspace, run, definition, options, target.system_digest())
+        plan = _ModelPlan(workspace, run, definition, options, target)
         return await plan.judge(judge)
 
 
@@ -163,21 +166,42 @@ def briefs(
             yield slug, dissent.by, brief(dissent.rubric, concept.model_copy(update=changed))
 
 
-def model_instrument(
-    definition: Judge, name: str, target: str, unit: Unit, harm: str | None, variant: str, brief: Brief
-) -> Instrument:
-    """What a model judge is with one brief; ``target`` is the digest of the system behind it."""
-    return Instrument(
-        rater_kind="model",
-        rater=name,
-        version=_version(brief.rationale),
-        target_digest=target,
-        harm=harm or GENERAL_NAME,
-        rubric_digest=brief.rubric.digest(),
-        variant=variant,
-        unit=unit,
-        shows=definition.shows,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """What is behind a model judge, whatever it is asked."""
+
+    name: str
+    """Of the judge."""
+    definition: Judge
+    target_digest: str
+    unit: Unit
+    code: str
+    """Digest of the file behind its system; empty where there is none."""
+
+    def instrument(self, harm: str | None, variant: str, brief: Brief) -> Instrument:
+        """What the judge is with one brief."""
+        version, shows = _version(brief.rationale), self.definition.shows
+        return Instrument(
+            rater_kind="model",
+            rater=self.name,
+            version=version,
+            target_digest=self.target_digest,
+            harm=harm or GENERAL_NAME,
+            rubric_digest=brief.rubric.digest(),
+            variant=variant,
+            unit=self.unit,
+            shows=shows,
+            brief_digest=brief_digest(
+                brief.rubric,
+                brief.harm,
+                kind="model",
+                version=version,
+                shows=shows,
+                language=brief.language,
+            ),
+            language=brief.language,
+            code_digest=self.code or None,
+        )
 
 
 def _version(rationale: bool) -> str:
@@ -193,11 +217,18 @@ class _ModelPlan:
         run: StoredRun,
         definition: Judge,
         options: JudgeOptions,
-        target_digest: str,
+        target: Target,
     ) -> None:
         self._workspace, self._run, self._definition = workspace, run, definition
-        self._options, self._target = options, target_digest
+        self._options, self._target = options, target
         self._unit: Unit = options.unit or definition.unit
+        self._behind = Behind(
+            name=options.judge,
+            definition=definition,
+            target_digest=target.system_digest(),
+            unit=self._unit,
+            code=source_digest(target.system, workspace.settings.home),
+        )
         self._numbers: dict[str, int] = {}
         self._states: dict[str, int] = {}
         self._conversations = 0
@@ -252,6 +283,7 @@ class _ModelPlan:
         try:
             if self._options.probe:
                 probed = await self._probe(judge)
+            await asyncio.to_thread(self._note_pass)
             self._tell(total)
             async with asyncio.TaskGroup() as workers:
                 workers.create_task(produce())
@@ -276,7 +308,11 @@ class _ModelPlan:
             self._workspace,
             judge,
             probe_instrument(
-                self._options.judge, _version(found.rationale), self._target, self._unit, found.shows
+                self._options.judge,
+                _version(found.rationale),
+                self._behind.target_digest,
+                self._unit,
+                found.shows,
             ),
             rationale=found.rationale,
             language=self._language,
@@ -318,15 +354,27 @@ class _ModelPlan:
         for slug, variant, brief in briefs(
             work.frame, harm, self._definition, self._language, variants=self._options.variants
         ):
-            instrument = self._instrument(slug, variant, brief)
+            instrument = self._behind.instrument(slug, variant, brief)
             before = work.judged(instrument.digest())
             if any(excerpt.turn not in before for excerpt in excerpts(work.interaction.turns, self._unit)):
                 yield work, instrument, brief, before
 
-    def _instrument(self, harm: str | None, variant: str, brief: Brief) -> Instrument:
-        return model_instrument(
-            self._definition, self._options.judge, self._target, self._unit, harm, variant, brief
+    def _note_pass(self) -> None:
+        """Store what this judge is given of the run."""
+        target, options = self._target, self._options
+        made = JudgingPass(
+            judge=options.judge,
+            unit=self._unit,
+            target_digest=self._behind.target_digest,
+            system=target.system,
+            decoding=target.decoding.model_dump(mode="json", exclude_defaults=True),
+            sample=options.sample,
+            seed=options.seed,
+            program=program_version(),
+            at=self._workspace.now(),
         )
+        with self._workspace.begin() as unit:
+            unit.judgements.add_pass(self._run.id, id=self._workspace.ids.new(), made=made)
 
     def _store(self, made: Iterable[Judgement], instrument: Instrument) -> None:
         digest = instrument.digest()

@@ -27,7 +27,7 @@ CUT = frozenset({"length", "max_tokens"})
 
 @dataclass(frozen=True, slots=True)
 class PanelKey:
-    """A judge in one unit with one display; its rubrics differ by harm only."""
+    """A judge in one unit with one display, language and code; its briefs differ by harm only."""
 
     kind: str
     rater: str
@@ -36,11 +36,20 @@ class PanelKey:
     rule_digest: str | None
     unit: str
     shows: tuple[str, ...]
+    language: str | None = None
+    code_digest: str | None = None
+    brief: str = ""
+    """Short digest of its brief where the judge had several of one harm in a run; they are never pooled."""
 
     @property
     def digest(self) -> str:
         """What tells it from every other judge."""
         return digest(asdict(self))
+
+    @property
+    def short(self) -> str:
+        """The beginning of its digest, for judges that name and unit do not tell apart."""
+        return self.digest[7:15]
 
 
 def panel_of(instrument: Instrument) -> PanelKey:
@@ -53,7 +62,27 @@ def panel_of(instrument: Instrument) -> PanelKey:
         instrument.rule_digest,
         instrument.unit,
         tuple(instrument.shows),
+        instrument.language,
+        instrument.code_digest,
     )
+
+
+def panels_of(instruments: Mapping[str, Instrument]) -> dict[str, PanelKey]:
+    """Digest of an instrument -> its panel; two briefs of one harm make two panels, each named by its brief."""
+    keys = {number: panel_of(one) for number, one in instruments.items()}
+    briefs: dict[tuple[PanelKey, str | None, str], set[tuple[str | None, str | None]]] = {}
+    for number, one in instruments.items():
+        about = (keys[number], one.harm, one.variant)
+        briefs.setdefault(about, set()).add((one.brief_digest, one.rubric_digest))
+    several = {key for (key, _, _), found in briefs.items() if len(found) > 1}
+    return {
+        number: replace(key, brief=_short(instruments[number])) if key in several else key
+        for number, key in keys.items()
+    }
+
+
+def _short(instrument: Instrument) -> str:
+    return (instrument.brief_digest or instrument.rubric_digest or digest(None))[7:15]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +106,10 @@ class CaseFacts:
     tags: Mapping[str, str]
     selected: bool = False
     """The case was found on the very system that the run asks."""
+    selected_on: str = ""
+    """The systems it was found on, joined by ``, ``."""
+    leaves: bool = False
+    """Its user leaves at a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +148,7 @@ def observe(
     components = Components()
     found: list[tuple[int, Observation]] = []
     names, texts = list[str](), list[str]()
+    panels = panels_of(instruments)
     after = -1
     while cases := list(releases.cases(run.release_id, after=after, most=CHUNK)):
         after = cases[-1][0].ordinal
@@ -128,10 +162,11 @@ def observe(
             texts.append("\n".join([case.opening or "", *case.script]))
             facts = _facts(frames, run.spec, released, case)
             there = {(a.arm, a.index): a for a in by_case.get(released.ordinal, ())}
+            judges = _concerning(instruments, panels, facts.harm or None)
             chances = _chances(frames, run.spec, case)
             for item in items(run.spec, released.stimulus):
                 attempt = there.get((item.arm, item.index))
-                marks = _marks(attempt, judged, replies, instruments, facts.harm)
+                marks = _marks(attempt, judged, replies, judges)
                 one = _observation(facts, item, attempt, marks, replies, chances[item.arm])
                 found.append((member, one))
     return _in_clusters(found, components.numbers(), names, texts)
@@ -157,6 +192,8 @@ def _facts(frames: Frames, spec: RunSpec, released: ReleasedCase, case: Case) ->
         expected=scenario.expected.behaviour if scenario else "",
         tags=case.tags,
         selected=bool(systems & {spec.target_name, spec.target.system}),
+        selected_on=found_on or "",
+        leaves=case.stop == "first_refusal",
     )
 
 
@@ -228,16 +265,14 @@ def _marks(
     attempt: StoredAttempt | None,
     judged: Mapping[bytes, Sequence[Judgement]],
     replies: Mapping[bytes, ReplyCounts],
-    instruments: Mapping[str, Instrument],
-    harm: str,
+    judges: Mapping[str, tuple[PanelKey, str]],
 ) -> Mapping[tuple[PanelKey, str], Mark]:
     """By panel and rubric variant."""
     talk = b"" if attempt is None else attempt.interaction or b""
     groups: dict[tuple[PanelKey, str], list[Judgement]] = {}
     for judgement in judged.get(talk, ()):
-        instrument = instruments[judgement.instrument]
-        if concerns(instrument, harm or None):
-            groups.setdefault((panel_of(instrument), instrument.variant), []).append(judgement)
+        if judgement.instrument in judges:
+            groups.setdefault(judges[judgement.instrument], []).append(judgement)
     total = replies.get(talk, ReplyCounts()).total
     return {key: fold(group, expected=units_of(key[0].unit, total)) for key, group in groups.items()}
 
@@ -245,6 +280,15 @@ def _marks(
 def units_of(unit: str, replies: int) -> int:
     """How many units of a conversation with so many replies should be judged."""
     return 1 if unit == "interaction" else replies
+
+
+def _concerning(
+    instruments: Mapping[str, Instrument], panels: Mapping[str, PanelKey], harm: str | None
+) -> dict[str, tuple[PanelKey, str]]:
+    """Digest -> panel and variant of the instruments that judge cases of this harm."""
+    return {
+        number: (panels[number], one.variant) for number, one in instruments.items() if concerns(one, harm)
+    }
 
 
 def concerns(instrument: Instrument, harm: str | None) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from redloom.domain.brief import brief_digest
 from redloom.domain.harm import Harm
 from redloom.domain.interaction import Turn
-from redloom.domain.judge import Unit
+from redloom.domain.judge import Shown, Unit
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.rendering import Frame, Frames
 from redloom.domain.rubric import Rubric, Verdict
@@ -53,9 +54,10 @@ def next_assignment(
     with workspace.begin() as transaction:
         run = find_run(transaction, run_name)
         frames = Frames(transaction.releases(run.study_id).definitions(run.release_id))
+        known = transaction.judgements.instruments(run.id)
         for piece in pieces(transaction, run, frames):
             for work in piece:
-                instrument = _instrument(frames, work, rater, unit)
+                instrument = _instrument(frames, work, rater, unit, known)
                 digest = instrument.digest()
                 done = {j.turn for j in work.judgements if j.instrument == digest}
                 for excerpt in excerpts(work.interaction.turns, unit):
@@ -132,15 +134,23 @@ def store_rating(
     return Rated(judgement.id, judgement.verdict, judgement.severity)
 
 
-def _instrument(frames: Frames, work: Work, rater: str, unit: Unit) -> Instrument:
+def _instrument(frames: Frames, work: Work, rater: str, unit: Unit, known: Collection[str]) -> Instrument:
+    """How this person judges: as an older version recorded it where it began so in this run, whose brief is the same."""
     harm = frames.harm(work.case)
     rubric = general_rubric() if harm is None else harm[1].rubric
-    return Instrument(
+    shows: tuple[Shown, ...] = ("context", "persona")
+    found = Instrument(
         rater_kind="person",
         rater=rater,
         version=GUIDELINE_VERSION,
         harm=harm[0] if harm else GENERAL_NAME,
         rubric_digest=rubric.digest(),
         unit=unit,
-        shows=("context", "persona"),
+        shows=shows,
     )
+    if found.digest() in known:
+        return found
+    brief = brief_digest(
+        rubric, harm[1] if harm else None, kind="person", version=GUIDELINE_VERSION, shows=shows
+    )
+    return found.model_copy(update={"brief_digest": brief})

@@ -12,6 +12,7 @@ from typing import Any, TextIO, cast
 
 from redloom.domain.arm import left_out
 from redloom.domain.decision import DecidedOn, Decision
+from redloom.domain.estimand import Card
 from redloom.domain.harm import Harm
 from redloom.domain.judge import Shown, Unit
 from redloom.domain.judgement import Instrument, Judgement
@@ -20,7 +21,7 @@ from redloom.domain.rendering import Frame, Frames
 from redloom.domain.run import RunSpec, item_seed
 from redloom.domain.study import StudyHead
 from redloom.domain.target import Target
-from redloom.domain.value import in_language
+from redloom.domain.value import Value, in_language
 from redloom.engine.plan import size
 from redloom.errors import InputError
 from redloom.judging.probe import probe_instrument
@@ -38,7 +39,8 @@ from redloom.report.data import (
     ShownTurn,
     Transcript,
 )
-from redloom.report.words import arm_meaning, condition, frame_sentence, percent, plural
+from redloom.report.words import arm_meaning, frame_sentence, percent
+from redloom.services.estimand import card_of, judges_of
 from redloom.services.finding import find_run
 from redloom.services.held import held
 from redloom.services.loading import load_judges
@@ -60,7 +62,6 @@ AT_ONCE = 5_000
 """Tries up to which a report is made while somebody waits."""
 HOLES_SHOWN = 60
 EMBEDDED = "local:smollm2"
-NOT_KNOWN = "not known: the conversations came from a file"
 
 
 def write_report(workspace: Workspace, run_name: str, path: Path) -> Path:
@@ -135,7 +136,7 @@ def write_json(workspace: Workspace, run_name: str, file: TextIO) -> None:
     with workspace.begin() as unit:
         source = Source(unit, find_run(unit, run_name))
         file.write('{"report": ')
-        json.dump(asdict(source.report(workspace)), file, ensure_ascii=False, default=str)
+        json.dump(asdict(source.report(workspace)), file, ensure_ascii=False, default=_plain)
         file.write(',\n"attempts": [')
         for number, one in enumerate(source.attempts()):
             file.write(",\n" if number else "\n")
@@ -197,7 +198,7 @@ class Source:
             coverage=_coverage_lines(covered),
             maps=_maps(covered),
             impossible=tuple(rule.reason.rstrip(".") for rule in covered.constraints),
-            card=_card(spec, self._release, panels),
+            card=self._card(observations),
             charter=self._head.charter.model_dump(mode="json"),
             unanswered=tuple(self._head.charter.unanswered()),
             evidence=self._evidence(),
@@ -205,6 +206,10 @@ class Source:
             usage=asdict(self._unit.runs.spent(run.id)),
             software=f"Redloom {package_version('redloom')}",
         )
+
+    def _card(self, observations: Sequence[Observation]) -> Card:
+        judges = judges_of(self._unit, self._run, observations, self._instruments)
+        return card_of(self._unit, self._run, observations, self._definitions, judges.values())
 
     def _panels(self, observations: Sequence[Observation], harms: Mapping[str, Harm]) -> tuple[Panel, ...]:
         keys = in_order(key for one in observations for key, _ in one.marks)
@@ -326,6 +331,10 @@ class Source:
         )
 
 
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, Value) else str(value)
+
+
 def _shown_judgement(
     judgement: Judgement, instrument: Instrument, numbers: Mapping[bytes, int]
 ) -> ShownJudgement:
@@ -439,35 +448,6 @@ def _maps(found: SpaceCoverage) -> tuple[CoverageMap, ...]:
             )
         )
     return tuple(maps)
-
-
-def _card(spec: RunSpec, release: StoredRelease, panels: Sequence[Panel]) -> Mapping[str, str]:
-    """The estimand card: what the numbers are numbers of."""
-    decoding = spec.target.decoding.model_dump(mode="json", exclude_defaults=True)
-    manifest = release.manifest
-    unknown = ("delivery", "conditions", "decoding", "k", "early stop", "driver")
-    from_file = {name: NOT_KNOWN for name in unknown if spec.frame == "imported"}
-    return {
-        "population": f"the {manifest.cases} cases of {spec.study}@{spec.version}, each once, in {manifest.clusters} clusters",
-        "frame": frame_sentence(spec.frame),
-        "target": f"{spec.target_name} ({spec.target.system}), {spec.target_digest[:19]}",
-        "delivery": f"context by {spec.delivery.context.how}, persona by {spec.delivery.persona.how}".replace(
-            "_", " "
-        ),
-        "conditions": ", ".join(f"{condition(arm)} (arm {arm})" for arm in spec.arms),
-        "decoding": ", ".join(f"{k} {v}" for k, v in decoding.items()) or "as the target has it",
-        "k": ", ".join(
-            f"{plural(spec.attempts[arm], 'attempt')} a case in {condition(arm)!r}" for arm in spec.arms
-        ),
-        "early stop": "none: every attempt is made; a user may leave after a refusal where the case says so",
-        "driver": "scripted user turns",
-        "aggregation": "one verdict a conversation and judge; nothing is pooled over judges, units or displays",
-        "instruments": "; ".join(f"{p.rater} {p.version}, {p.unit.replace('_', ' ')}" for p in panels)
-        or "none yet",
-        "interval": "95 %, Wilson with the effective n of clusters, t quantile on clusters",
-        "seed": str(spec.seed),
-        **from_file,
-    }
 
 
 def _harm(slug: str, harm: Harm, language: str) -> Mapping[str, Any]:

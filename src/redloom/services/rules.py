@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redloom.domain.case import Case
 from redloom.domain.interaction import Turn
 from redloom.domain.judge import Judge, Unit
-from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.judgement import Instrument, Judgement, JudgingPass
 from redloom.domain.rendering import Frames
 from redloom.errors import InputError, unknown
 from redloom.ids import IdSource
@@ -18,9 +19,11 @@ from redloom.judging.rules import PhraseRule, RefusalRule
 from redloom.services.conversations import drawn, pieces
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
+from redloom.services.program import program_version
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets import plug_ins
+from redloom.targets.source import code_digest
 
 if TYPE_CHECKING:
     from redloom.report.data import Probed  # a run starts without it
@@ -152,8 +155,9 @@ def _from_plug_in(
     if function is None:
         known = dict.fromkeys(("refusal", *declared, *plug_ins.names(plug_ins.JUDGES)))
         raise InputError(unknown("rule judge", name, [f"rule:{one}" for one in known]))
-    PluggedInRule.make(slug, function, unit, None)
-    return lambda harm: PluggedInRule.make(slug, function, unit, harm)
+    made = partial(PluggedInRule.make, slug, function, unit, code=code_digest(function) or None)
+    made(harm=None)
+    return lambda harm: made(harm=harm)
 
 
 def judge_by_rules(
@@ -174,6 +178,10 @@ def judge_by_rules(
         rules = inline_rules(unit, study, names, workspace.ids, unit_of_judgement=unit_of_judgement)
         frames = Frames(unit.releases(run.study_id).definitions(run.release_id))
         numbers = {i.digest(): unit.judgements.register(i) for i in rules.instruments(frames)}
+        given = {"sample": sample, "seed": seed, "program": program_version(), "at": workspace.now()}
+        for rater, of in sorted({(one.rater, one.unit) for one in rules.instruments(frames)}):
+            made_now = JudgingPass.model_validate({"judge": rater, "unit": of, **given})
+            unit.judgements.add_pass(run.id, id=workspace.ids.new(), made=made_now)
         chosen = None if sample is None else drawn(unit, run, frames, size=sample, seed=seed)
         for piece in pieces(unit, run, frames, chosen=chosen):
             made: list[Judgement] = []

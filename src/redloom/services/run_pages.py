@@ -13,7 +13,7 @@ from redloom.errors import UnknownNameError
 from redloom.ids import time_of
 from redloom.report.words import arm_meaning
 from redloom.services.execution import Executed, told
-from redloom.services.observing import PanelKey, panel_of
+from redloom.services.observing import PanelKey, panels_of
 from redloom.services.panels import in_order
 from redloom.services.remembering import remembered_of_run
 from redloom.services.workspace import Workspace
@@ -125,7 +125,7 @@ def instruments_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Ma
 
 def panels(instruments: Mapping[str, Instrument]) -> tuple[PanelKey, ...]:
     """Their judges: people first, then models, then rules."""
-    return tuple(in_order(panel_of(one) for one in instruments.values()))
+    return tuple(in_order(panels_of(instruments).values()))
 
 
 def split(found: Sequence[T], most: int, *, back: bool) -> tuple[Sequence[T], bool]:

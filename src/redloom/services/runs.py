@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from redloom.domain.arm import parse_arm
-from redloom.domain.rendering import Frames, Rendering, unrealisable
+from redloom.domain.refusal import REFUSAL_VERSION
+from redloom.domain.rendering import RENDERER_VERSION, Frames, Rendering, unrealisable
 from redloom.domain.run import Budget, RunSpec
 from redloom.domain.target import Target
 from redloom.engine.plan import Estimate, estimate
@@ -15,6 +16,7 @@ from redloom.errors import InputError, Issue
 from redloom.ids import readable_id
 from redloom.services.execution import Executed, Operation, execute, render_for, told
 from redloom.services.finding import find_run, get_release
+from redloom.services.program import program_version
 from redloom.services.releases import ReleaseOptions, working_release
 from redloom.services.rules import inline_rules
 from redloom.services.targets import connected, resolve_target
@@ -22,6 +24,7 @@ from redloom.services.workspace import Workspace
 from redloom.storage.repositories.releases import StoredRelease
 from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets.base import CONCURRENCY, Client, split_system, unsuitable
+from redloom.targets.source import source_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,14 @@ async def start_run(
             raise InputError(Issue(problem) for problem in problems)
         release = _release(workspace, study, version, options)
         spec = _spec(study, release, options, target, arms, attempts)
-        spec = spec.model_copy(update={"judges": tuple(dict.fromkeys(operation.judges))})
+        recorded = {
+            "judges": tuple(dict.fromkeys(operation.judges)),
+            "renderer": RENDERER_VERSION,
+            "refusal_wording": REFUSAL_VERSION,
+            "program": program_version(),
+            "code": source_digest(target.system, workspace.settings.home),
+        }
+        spec = spec.model_copy(update=recorded)
         name = readable_id(workspace.now(), os.urandom(4))
         with workspace.begin() as unit:
             _check_histories(unit, study, release, spec, client)

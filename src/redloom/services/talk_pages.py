@@ -16,7 +16,7 @@ from redloom.domain.value import in_language
 from redloom.errors import UnknownNameError
 from redloom.report.words import LONGEST_SHOWN, LONGEST_SHOWN_LATE, VERDICT_WORDS
 from redloom.services.execution import render_for
-from redloom.services.observing import CUT, PanelKey, concerns, panel_of, units_of
+from redloom.services.observing import CUT, PanelKey, concerns, panels_of, units_of
 from redloom.services.remembering import SETTLED, frames_of, remembered_of_run
 from redloom.services.run_pages import instruments_of, open_run, panels, split
 from redloom.services.workspace import Workspace
@@ -228,7 +228,9 @@ class _Reader:
         self.panels = panels(self._instruments)
         numbers = {panel: number for number, panel in enumerate(self.panels)}
         self._headline = {
-            digest: numbers[panel_of(one)] for digest, one in self._instruments.items() if not one.variant
+            digest: numbers[panel]
+            for digest, panel in panels_of(self._instruments).items()
+            if not self._instruments[digest].variant
         }
         """Instrument with a headline rubric -> number of its judge."""
         self._query = self._asked()

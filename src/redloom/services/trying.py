@@ -20,7 +20,7 @@ from redloom.judging.prompt import Brief
 from redloom.judging.units import excerpts
 from redloom.services.exploring import find_exploration, frame_of
 from redloom.services.findings import Found, Try, open_finding
-from redloom.services.judging import briefs, model_instrument, resolve_judge
+from redloom.services.judging import Behind, briefs, resolve_judge
 from redloom.services.loading import load_judges, load_study, load_targets
 from redloom.services.rules import REFUSAL, inline_rules, rule_name
 from redloom.services.targets import connected
@@ -30,6 +30,7 @@ from redloom.storage.unit_of_work import UnitOfWork
 from redloom.targets import plug_ins
 from redloom.targets.limits import Meter
 from redloom.targets.patience import Patience
+from redloom.targets.source import source_digest
 
 Said = Literal["yes", "no", "open"]
 
@@ -121,10 +122,16 @@ async def judge_tries(workspace: Workspace, study: str, number: int, name: str) 
     if resolved is None:
         return await asyncio.to_thread(_by_rule, workspace, study, found, completed, name)
     definition, target = resolved
-    brief_for = (workspace, study, found, definition, name, target.system_digest())
-    instrument, brief = await asyncio.to_thread(_brief, *brief_for)
     many = 0
     async with connected(workspace, target) as client:
+        behind = Behind(
+            name=name,
+            definition=definition,
+            target_digest=target.system_digest(),
+            unit=definition.unit,
+            code=source_digest(target.system, workspace.settings.home),
+        )
+        instrument, brief = await asyncio.to_thread(_brief, workspace, study, found, behind)
         judge = ModelJudge(
             client=client,
             patience=Patience(
@@ -183,17 +190,16 @@ def _by_rule(workspace: Workspace, study: str, found: Found, tries: Sequence[Try
     return many
 
 
-def _brief(
-    workspace: Workspace, study: str, found: Found, definition: Judge, name: str, target_digest: str
-) -> tuple[Instrument, Brief]:
+def _brief(workspace: Workspace, study: str, found: Found, behind: Behind) -> tuple[Instrument, Brief]:
     """The headline rubric of the harm in question, with what this judge is shown."""
     with workspace.begin() as unit:
         stored = find_exploration(unit, study, found.claim.exploration)
         now, slug = load_study(unit, study, cases=False), _harm(unit, study, found)
     harm = None if slug is None or slug not in now.harms else (slug, now.harms[slug])
     frame = frame_of(now, stored.body, ())
-    slug, variant, brief = next(briefs(frame, harm, definition, now.head.languages[0], variants=False))
-    return model_instrument(definition, name, target_digest, definition.unit, slug, variant, brief), brief
+    language = now.head.languages[0]
+    slug, variant, brief = next(briefs(frame, harm, behind.definition, language, variants=False))
+    return behind.instrument(slug, variant, brief), brief
 
 
 def _harm(unit: UnitOfWork, study: str, found: Found) -> str | None:

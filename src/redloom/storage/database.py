@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from redloom.errors import InputError, SetupError, StoreError
 
-SCHEMA = "0009"
+SCHEMA = "0010"
 """The newest migration; a test holds it equal to Alembic's head."""
 EXPECTED = "expected sqlite:///PATH or postgresql://USER@HOST/NAME"
 CONNECT_SECONDS = 10

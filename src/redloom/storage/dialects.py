@@ -24,6 +24,13 @@ def by_code_point(connection: sa.Connection, column: sa.ColumnElement[str]) -> s
     return sa.collate(column, "C" if connection.dialect.name == "postgresql" else "BINARY")
 
 
+def hexadecimal(connection: sa.Connection, column: sa.ColumnElement[bytes]) -> sa.ColumnElement[str]:
+    """Bytes as hexadecimal text, of which every database knows the least and the largest."""
+    if connection.dialect.name == "postgresql":
+        return sa.func.encode(column, "hex")
+    return sa.func.hex(column)
+
+
 def insert_into(connection: sa.Connection, table: sa.Table) -> Any:
     """An insert that can say what happens where the row is there already."""
     if connection.dialect.name == "postgresql":

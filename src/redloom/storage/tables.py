@@ -265,6 +265,15 @@ judgement = sa.Table(
     sqlite_with_rowid=False,
 )
 
+judging = sa.Table(
+    "judging",
+    metadata,
+    _reference("run_id", "run.id", key=True),
+    sa.Column("id", TimeOrdered, primary_key=True),
+    sa.Column("body", Json, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 participant = sa.Table(
     "participant",
     metadata,

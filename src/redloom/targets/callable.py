@@ -12,6 +12,7 @@ from typing import Any
 
 from redloom.errors import InputError, MalformedError, RejectedError, TargetError, UnavailableError
 from redloom.targets.base import CONCURRENCY, Capabilities, Reply, Request
+from redloom.targets.source import module_digest
 
 
 class CallableClient:
@@ -45,6 +46,7 @@ class CallableClient:
         finally:
             if added:
                 sys.path.remove(place)
+        module_digest(module)  # of the file that was loaded, before anybody edits it
         function = getattr(module, name, None)
         if not callable(function):
             raise InputError(f"'python:{rest}': module {module_name!r} has no function {name!r}")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from redloom.domain.judgement import Instrument, Judgement
+from redloom.domain.judgement import Instrument, Judgement, JudgingPass
 from redloom.domain.probe import Probe
+from redloom.ids import time_of
 from redloom.storage.bulk import BulkInsert
-from redloom.storage.mapping import judgement_row, to_judgement
-from redloom.storage.tables import attempt, imported, instrument, interaction, judgement, probe
+from redloom.storage.dialects import hexadecimal
+from redloom.storage.mapping import judgement_row, to_judgement, to_value
+from redloom.storage.tables import attempt, imported, instrument, interaction, judgement, judging, probe
 
 _INSERT = BulkInsert(judgement)
 CHUNK = 500
@@ -77,6 +80,36 @@ class Judgements:
         ]
         query = sa.select(instrument.c.digest, instrument.c.body).where(instrument.c.id.in_(sa.union(*used)))
         return {row.digest: Instrument.model_validate(row.body) for row in self._connection.execute(query)}
+
+    def spans(self, run_id: int) -> dict[str, tuple[datetime.datetime, datetime.datetime]]:
+        """Digest of an instrument -> when it first and last judged a conversation of this run."""
+        key = hexadecimal(self._connection, judgement.c.id)
+        found: dict[str, tuple[datetime.datetime, datetime.datetime]] = {}
+        for table in (attempt, imported):
+            ours = sa.select(table.c.interaction).where(table.c.run_id == run_id)
+            query = (
+                sa.select(instrument.c.digest, sa.func.min(key), sa.func.max(key))
+                .join_from(judgement, instrument, instrument.c.id == judgement.c.instrument_id)
+                .where(judgement.c.interaction.in_(ours))
+                .group_by(instrument.c.digest)
+            )
+            for digest, first, last in self._connection.execute(query):
+                found[digest] = (time_of(bytes.fromhex(first)), time_of(bytes.fromhex(last)))
+        return found
+
+    def add_pass(self, run_id: int, *, id: bytes, made: JudgingPass) -> None:
+        """Store what a judge is given of a run this time."""
+        row = {"run_id": run_id, "id": id, "body": made.model_dump(mode="json")}
+        self._connection.execute(judging.insert().values(row))
+        self._runs.add(run_id)
+
+    def passes(self, run_id: int) -> list[JudgingPass]:
+        """What judges were given of a run, oldest first."""
+        query = sa.select(judging.c.body).where(judging.c.run_id == run_id).order_by(judging.c.id)
+        return [
+            to_value(JudgingPass, body, what="what a judge was given")
+            for body in self._connection.scalars(query)
+        ]
 
     def numbers(self, digests: Iterable[str]) -> dict[str, int]:
         """Digest -> number of these instruments, as far as they are known."""
