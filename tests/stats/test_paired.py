@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binom
 from scipy.stats import t as student
 from statsmodels.stats.contingency_tables import mcnemar
 
 from redloom.errors import InputError
-from redloom.stats import discordance, paired_difference, zero_event_bound
+from redloom.stats import difference_p_value, discordance, paired_difference, zero_event_bound
 
 PAIRS = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(0, 6)), min_size=1, max_size=40)
 
@@ -68,6 +69,67 @@ def test_equal_differences_are_bounded_by_the_clusters_that_could_differ(first, 
     assert found.high == pytest.approx(value + (1 - value) * share)
     assert "all equal" in found.method
     assert found.reason is None
+
+
+@pytest.mark.parametrize(("more", "fewer"), [(1, 0), (5, 0), (6, 0), (9, 2), (14, 5)])
+def test_few_differences_of_single_pairs_have_the_exact_sign_test(more, fewer):
+    first, second = np.zeros(60), np.zeros(60)
+    first[:more], second[more : more + fewer] = 1, 1
+    exact = min(1.0, 2 * binom.sf(more - 1, more + fewer, 0.5))
+    assert difference_p_value(first, second, np.arange(60)) == pytest.approx(exact, rel=1e-9)
+
+
+SIDES = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 30)), min_size=2, max_size=150
+)
+
+
+@settings(deadline=None)
+@given(SIDES, st.sampled_from(["cluster", "case"]), st.floats(0.5, 2))
+def test_the_p_value_is_the_error_at_which_the_interval_excludes_no_difference(pairs, weight, factor):
+    first, second, clusters = np.array(pairs).T
+    p_value = difference_p_value(first / 4, second / 4, clusters, weight=weight)
+    if p_value is None:
+        assert np.unique(clusters).size == 1
+        return
+    assert 0 < p_value <= 1
+    assert p_value == pytest.approx(
+        difference_p_value(second / 4, first / 4, clusters, weight=weight), rel=1e-7
+    )
+    error = p_value * factor
+    if 1e-12 < error < 1 and abs(factor - 1) > 1e-6:
+        found = paired_difference(first / 4, second / 4, clusters, weight=weight, level=1 - error)
+        assert (found.low > 1e-15 or found.high < -1e-15) == (factor > 1)
+
+
+def test_no_interval_gives_no_p_value_and_no_difference_one():
+    assert difference_p_value([], [], []) is None
+    assert difference_p_value([1], [0], [3]) is None
+    assert difference_p_value([1, 0], [1, 0], [1, 2]) == 1.0
+    assert difference_p_value([1, 0], [0, 1], [1, 2]) == 1.0
+
+
+@pytest.mark.parametrize("weight", ["cluster", "case"])
+def test_the_order_of_pairs_and_the_names_of_clusters_change_no_digit(weight):
+    draws = np.random.default_rng(8)
+    first, second, clusters = draws.random(200), draws.random(200) ** 2, draws.integers(0, 40, 200)
+    order = draws.permutation(200)
+    there = first, second, clusters
+    again = first[order], second[order], 500 - 3 * clusters[order]
+    assert paired_difference(*there, weight=weight) == paired_difference(*again, weight=weight)
+    assert difference_p_value(*there, weight=weight) == difference_p_value(*again, weight=weight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("clusters", "rate"), [(12, 0.2), (24, 0.02), (60, 0.05), (200, 0.2)])
+def test_without_a_difference_a_difference_is_claimed_no_more_often_than_said(clusters, rate):
+    draws, claimed, groups = np.random.default_rng(clusters), 0, np.repeat(np.arange(clusters), 5)
+    for _ in range(2000):
+        chances = draws.beta(rate * 2, (1 - rate) * 2, clusters)[groups]
+        first, second = (draws.random(groups.size) < chances for _ in range(2))
+        claimed += difference_p_value(first.astype(float), second.astype(float), groups) <= 0.05
+    # four standard errors of .05 at 2,000 runs
+    assert claimed / 2000 < 0.05 + 0.0195
 
 
 def test_one_cluster_gives_a_value_without_interval():

@@ -39,7 +39,7 @@ class Joined:
     @property
     def part(self) -> float:
         """How much of the way towards Gaffke's ends those of the variance are moved, where Gaffke's are wider."""
-        return min(max((SPARSE - self.event_clusters) / (SPARSE - ALONE), 0.0), 1.0)
+        return part_of(self.event_clusters)
 
     def ends(self, level: float) -> tuple[float, float]:
         """The two-sided interval, each side wrong with chance (1 - level) / 2."""
@@ -71,6 +71,11 @@ class Joined:
         high = gaffke_upper(shares, self.sizes, largest=largest, alpha=alpha)
         low = 1 - gaffke_upper(self.sizes - shares, self.sizes, largest=largest, alpha=alpha)
         return self.lowest + (1 - self.lowest) * low, self.lowest + (1 - self.lowest) * high
+
+
+def part_of(event_clusters: float) -> float:
+    """How much Gaffke's interval counts: 1 up to 20 clusters with events, in effect, and 0 from 60 on."""
+    return min(max((SPARSE - event_clusters) / (SPARSE - ALONE), 0.0), 1.0)
 
 
 def joined(clusters: Clusters, *, weight: Weight, lowest: float, equal: float | None) -> Joined:
