@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from redloom.datasets.gate_files import (
@@ -15,6 +15,7 @@ from redloom.datasets.gate_files import (
     read_rules,
     write_baseline,
 )
+from redloom.domain.declared import HeldTo, held_to
 from redloom.domain.gate import ALL, CheckKind, GateRules
 from redloom.errors import DiffersError, InputError, Issue, unknown
 from redloom.ids import IdSource, digest
@@ -26,10 +27,12 @@ from redloom.services.loading import load_judges, load_targets
 from redloom.services.measuring import EVENTS, measure_of
 from redloom.services.observing import Observation, PanelKey
 from redloom.services.outcomes import Key, Outcome, change, harms_of, of_harm, outcomes_of, rate_of
+from redloom.services.protocols import protocol_in, protocol_of
 from redloom.services.rules import inline_rules
 from redloom.services.targets import resolve_target
 from redloom.services.workspace import Workspace
 from redloom.stats import clean_cases_needed, zero_event_bound
+from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
 
@@ -55,6 +58,8 @@ class Gated:
     checks: tuple[GateCheck, ...]
     changed: tuple[str, ...] = ()
     """Cases that got worse against the baseline."""
+    protocol: str = ""
+    """One sentence: which protocol was frozen before the run, and whether the conditions are its own."""
 
     @property
     def passed(self) -> bool:
@@ -74,7 +79,8 @@ def as_junit(found: Gated) -> str:
 
 def as_summary(found: Gated) -> str:
     """Markdown for a pull request."""
-    return "\n".join(summary_lines(found.title, found.checks, found.changed)) + "\n"
+    title = f"{found.title} {found.protocol[:1].upper()}{found.protocol[1:]}."
+    return "\n".join(summary_lines(title, found.checks, found.changed)) + "\n"
 
 
 def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline | None = None) -> Gated:
@@ -84,7 +90,8 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
     where the baseline was measured otherwise.
     """
     with workspace.begin() as unit:
-        side = Side(unit, find_run(unit, name), rules.arm)
+        held, side = _held_to(unit, find_run(unit, name), rules)
+        rules = held.rules
         measured = _Measured(side, rules)
         _check_names(rules, measured.known())
         _check_feasible(rules, measured.clusters())
@@ -107,9 +114,16 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
             version=told.version,
             target=told.target,
             judge=measured.panel.rater,
-            checks=tuple(checks),
+            checks=tuple(replace(c, message=held.stamped(c.kind, c.name, c.message)) for c in checks),
             changed=tuple(worse),
+            protocol=held.told,
         )
+
+
+def _held_to(unit: UnitOfWork, run: StoredRun, rules: GateRules) -> tuple[HeldTo, Side]:
+    """The rules with what the protocol of the run says, and the side of the run that they are about."""
+    held = held_to(protocol_of(unit, run), rules, arms=run.spec.arms)
+    return held, Side(unit, run, held.rules.arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +139,9 @@ class Beforehand:
 def check_beforehand(workspace: Workspace, study: str, version: str, rules: GateRules) -> Beforehand:
     """Whether the bounds can hold on a release at all, and the judge is one. Raises InputError with the n needed."""
     with workspace.begin() as unit:
-        note = _check_judge(unit, study, rules.judge, workspace.ids)
         release = get_release(unit, study, version)
+        rules = held_to(protocol_in(unit, study, release), rules).rules
+        note = _check_judge(unit, study, rules.judge, workspace.ids)
         releases = unit.releases(study)
         definitions = releases.definitions(release.id)
         clusters: dict[str, set[str]] = {ALL: set()}
@@ -159,8 +174,8 @@ def _check_judge(unit: UnitOfWork, study: str, judge: str | None, ids: IdSource)
 def make_baseline(workspace: Workspace, name: str, rules: GateRules) -> Baseline:
     """What a later run is measured against."""
     with workspace.begin() as unit:
-        side = Side(unit, find_run(unit, name), rules.arm)
-        measured = _Measured(side, rules)
+        held, side = _held_to(unit, find_run(unit, name), rules)
+        measured = _Measured(side, held.rules)
         told = side.told()
         rows = sorted(measured.outcomes.items(), key=lambda pair: (pair[1].case, pair[1].harm))
         return Baseline(
