@@ -61,7 +61,7 @@ def told(workspace: Workspace, name: str) -> Declared:
 
 def of_study(workspace: Workspace) -> StudyProtocol:
     with workspace.begin() as unit:
-        return study_protocol(unit, "clinic")
+        return study_protocol(unit, "clinic", {"overdose": "Overdose"})
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def test_a_gate_asked_beforehand_knows_the_protocol_of_the_release(
 def test_a_study_says_that_its_protocol_was_changed_after_runs(workspace: Workspace, tmp_path: Path) -> None:
     fresh = of_study(workspace)
     assert fresh.complete and fresh.sentence == (
-        f"Protocol {short(fresh.digest)}: primary judge rule:words, 1 threshold, 1 that must never happen"
+        f"Protocol {short(fresh.digest or '')}: primary judge rule:words, 1 threshold, 1 that must never happen"
     )
     run(workspace)
     assert of_study(workspace) == fresh
@@ -170,7 +170,7 @@ def test_a_study_says_that_its_protocol_was_changed_after_runs(workspace: Worksp
     changed = of_study(workspace)
     assert not changed.complete
     assert changed.sentence == (
-        f"Protocol {short(changed.digest)}: no primary judge, 0 thresholds; 1 run was made before it was written or changed"
+        f"Protocol {short(changed.digest or '')}: no primary judge, 0 thresholds; 1 run was made before it was written or changed"
     )
     declare(workspace, tmp_path, None)
     assert (
@@ -184,5 +184,5 @@ def test_two_studies_in_one_database_have_each_their_own(workspace: Workspace, t
     (tmp_path / "other.yaml").write_text(other)
     apply(workspace, tmp_path / "other.yaml")
     with workspace.begin() as unit:
-        found = study_protocol(unit, "other")
-    assert (found.other_runs, found.primary_judge) == (0, "")
+        found = study_protocol(unit, "other", {})
+    assert (found.other_runs, found.plan, found.complete) == (0, "Another.", False)

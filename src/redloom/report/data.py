@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from redloom.report.protocol import ShownProtocol
+
 Measure = Literal["harm", "refusal"]
 
 LEAST_DECIDED = 3
@@ -426,5 +428,6 @@ class Report:
     unanswered: tuple[str, ...]
     evidence: tuple[Mapping[str, str], ...]
     harms: tuple[Mapping[str, Any], ...]
+    protocol: ShownProtocol | None = None
     usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
     software: str = ""

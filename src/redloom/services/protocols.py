@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redloom.domain.declared import Declared, Done
 from redloom.domain.protocol import Protocol, short
 from redloom.domain.study import StudyHead
+from redloom.report.protocol import planned_lines
 from redloom.report.words import plural
 from redloom.storage.mapping import StoredVersion
 from redloom.storage.repositories.releases import StoredRelease
@@ -68,49 +70,46 @@ def _first_of(versions: list[tuple[StoredVersion, Protocol | None]], protocol: P
 class StudyProtocol:
     """What a study's protocol says at a glance."""
 
-    digest: str
-    """Empty where none is written."""
-    primary_judge: str
-    thresholds: int
-    must_never: int
+    sentence: str
+    """``Protocol sha256:ab12cd34: primary judge rule:x, 2 thresholds``."""
+    digest: str | None
+    complete: bool
+    """Whether it says whose verdicts count and what they are held to."""
     other_runs: int
     """Runs that were made under another protocol, or under none."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether it says whose verdicts count and what they are held to."""
-        return bool(self.primary_judge and (self.thresholds or self.must_never))
-
-    @property
-    def sentence(self) -> str:
-        """``Protocol sha256:ab12cd34: primary judge rule:x, 2 thresholds``."""
-        if not self.digest:
-            told = "No protocol is written"
-        else:
-            judge = f"primary judge {self.primary_judge}" if self.primary_judge else "no primary judge"
-            told = f"Protocol {short(self.digest)}: {judge}, {plural(self.thresholds, 'threshold')}"
-            if self.must_never:
-                told += f", {self.must_never} that must never happen"
-        if self.other_runs:
-            were = "was" if self.other_runs == 1 else "were"
-            under = "before it was written or changed" if self.digest else "under one that was taken out"
-            told += f"; {plural(self.other_runs, 'run')} {were} made {under}"
-        return told
+    plan: str
+    lines: tuple[tuple[str, str], ...]
+    """(what is planned, how)."""
+    deviations: tuple[str, ...]
 
 
-def study_protocol(unit: UnitOfWork, study: str) -> StudyProtocol:
-    """The protocol of a study as it is now, and how many runs were made under another."""
+def study_protocol(unit: UnitOfWork, study: str, titles: Mapping[str, str]) -> StudyProtocol:
+    """The protocol of a study as it is now; ``titles`` are those of its harms."""
     study_id = unit.study_id(study)
     versions = _versions(unit, study_id)
-    digests = {one.digest: "" if there is None else there.digest() for one, there in versions}
+    digests = {one.digest: None if there is None else there.digest() for one, there in versions}
     now = versions[-1][1]
-    digest = "" if now is None else now.digest()
-    heads = {r.id: r.manifest.study_head for r in unit.releases(study).all()}
+    digest = None if now is None else now.digest()
+    heads = {release.id: release.manifest.study_head for release in unit.releases(study).all()}
     runs = [run for run in unit.runs.all(study_id) if run.spec.frame != "imported"]
+    others = sum(digests.get(heads[run.release_id]) != digest for run in runs)
     return StudyProtocol(
+        sentence=_sentence(now, others),
         digest=digest,
-        primary_judge=(now.primary_judge or "") if now is not None else "",
-        thresholds=0 if now is None else len(now.thresholds),
-        must_never=0 if now is None else len(now.must_never),
-        other_runs=sum(digests.get(heads[run.release_id]) != digest for run in runs),
+        complete=now is not None and bool(now.primary_judge and (now.thresholds or now.must_never)),
+        other_runs=others,
+        plan="" if now is None else now.plan,
+        lines=() if now is None else tuple(planned_lines(now, titles)),
+        deviations=() if now is None else now.deviations,
     )
+
+
+def _sentence(now: Protocol | None, other_runs: int) -> str:
+    were = f"{plural(other_runs, 'run')} {'was' if other_runs == 1 else 'were'} made"
+    if now is None:
+        return "No protocol is written" + (f"; {were} under one that was taken out" if other_runs else "")
+    told = f"Protocol {short(now.digest())}: "
+    told += f"primary judge {now.primary_judge}" if now.primary_judge else "no primary judge"
+    told += f", {plural(len(now.thresholds), 'threshold')}"
+    told += f", {len(now.must_never)} that must never happen" if now.must_never else ""
+    return told + (f"; {were} before it was written or changed" if other_runs else "")

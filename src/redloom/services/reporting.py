@@ -37,6 +37,7 @@ from redloom.report.data import (
     ShownTurn,
     Transcript,
 )
+from redloom.report.protocol import shown_protocol
 from redloom.report.words import arm_meaning, condition, frame_sentence, plural
 from redloom.services.finding import find_run
 from redloom.services.held import held
@@ -44,6 +45,7 @@ from redloom.services.measuring import measure_panel
 from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_scripted, observe
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.probing import probed
+from redloom.services.protocols import done_in, protocol_of
 from redloom.services.remembering import is_remembered_of_run, remembered_of_run
 from redloom.services.run_pages import FROM_FILE, open_run
 from redloom.services.summing_up import notices, summary
@@ -190,6 +192,9 @@ class Source:
             maps=_maps(covered),
             impossible=tuple(rule.reason.rstrip(".") for rule in covered.constraints),
             card=_card(spec, self._release, panels),
+            protocol=shown_protocol(
+                protocol_of(self._unit, run), done_in(self._unit, run), {s: h.title for s, h in harms.items()}
+            ),
             charter=self._head.charter.model_dump(mode="json"),
             unanswered=tuple(self._head.charter.unanswered()),
             evidence=self._evidence(),

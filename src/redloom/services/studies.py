@@ -291,6 +291,8 @@ class Overview:
     languages: tuple[str, ...]
     unanswered: tuple[str, ...]
     """Fields of the charter that nobody has filled in."""
+    protocol: str
+    """One sentence: whether there is one, with what in it, and whether runs were made before it was so."""
     counts: Mapping[str, int]
     statuses: Mapping[str, int]
     """Cases by review state."""
@@ -304,6 +306,7 @@ class Overview:
 def overview(workspace: Workspace, slug: str) -> Overview:
     """What is there, at a glance."""
     from redloom.services.cases import count_statuses
+    from redloom.services.protocols import study_protocol
     from redloom.services.releases import SNAPSHOTS
 
     with workspace.begin() as unit:
@@ -330,6 +333,7 @@ def overview(workspace: Workspace, slug: str) -> Overview:
             title=study.head.title,
             languages=study.head.languages,
             unanswered=tuple(study.head.charter.unanswered()),
+            protocol=study_protocol(unit, slug, {}).sentence,
             counts=counts,
             statuses=count_statuses(stored),
             dissent={
