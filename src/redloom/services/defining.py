@@ -12,9 +12,9 @@ from redloom.domain.study import COLLECTIONS, KINDS, StudyHead, describe_change,
 from redloom.domain.value import Definition, Path, in_language, issue_at, read_value
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import is_slug
-from redloom.services.loading import load_study
+from redloom.services.loading import load_judges, load_study, load_targets
 from redloom.services.remembering import study_of
-from redloom.services.rules import RULES
+from redloom.services.rules import REFUSAL, RULES, rule_name
 from redloom.services.studies import named_by
 from redloom.services.taxonomies import crosswalk_issues
 from redloom.services.workspace import Workspace
@@ -148,6 +148,17 @@ def list_definitions(workspace: Workspace, study: str, kind: str) -> list[Entry]
     with workspace.begin() as unit:
         language = _language(unit, study)
         return [_entry(version, language) for version in unit.definitions(study).heads(kind)]
+
+
+def list_raters(workspace: Workspace, study: str) -> list[tuple[str, str]]:
+    """(name that verdicts stand under, what it is) of the judges, the systems and the rule for refusals."""
+    with workspace.begin() as unit:
+        judges = [
+            (rule_name(slug), "a rule") if judge.by == "rule" else (slug, "a model")
+            for slug, judge in load_judges(unit, study).items()
+        ]
+        systems = [(slug, "a system") for slug in load_targets(unit, study)]
+        return [*judges, *systems, (REFUSAL, "a rule: full refusals")]
 
 
 def open_definition(workspace: Workspace, study: str, kind: str, slug: str) -> Opened:
