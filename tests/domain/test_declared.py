@@ -219,6 +219,11 @@ def test_the_conditions_of_a_gate_that_are_not_in_the_protocol_are_stamped() -> 
     )
     held = held_to(since, rules)
     assert (held.rules.judge, held.rules.bounds) == ("rule:words", rules.bounds)
+    assert held.told == f"{since.sentence}; of its conditions these are not asked: silence at most 0.05"
+    strict = held_to(since, GateRules(bounds={"silence": 0.05, "all": 0.02}, must_never=("overdose",)))
+    assert strict.told == since.sentence
+    partly = held_to(since, GateRules(must_never=("c1",)))
+    assert partly.told.endswith("not asked: silence at most 0.05, all at most 0.1, overdose never")
     assert {key: held.stamped(*key, "m") for key in held.stamps} == {
         ("bound", "silence"): "m (declared after the run; the protocol allows 0.05)",
         ("bound", "all"): "m",

@@ -208,10 +208,19 @@ def held_to(declared: Declared, rules: GateRules, *, arms: Collection[str] = ())
         conditions = {"bounds": dict(planned.thresholds), "must_never": planned.must_never}
         found |= {**conditions, "level": max(rules.level, _LEVEL)}
         told += f"; {_FROM_IT if any(conditions.values()) else _NONE_IN_IT}"
+    elif unasked := list(_unasked(planned, rules)):
+        told += f"; of its conditions these are not asked: {', '.join(unasked)}"
     if _by_another(planned, rules):
         told += f"; judged by {rules.judge}, not by its primary judge {planned.primary_judge}"
     rules = rules.model_copy(update=found)
     return HeldTo(rules=rules, told=told, stamps=stamps, weight=planned.weight)
+
+
+def _unasked(planned: Protocol, rules: GateRules) -> Iterator[str]:
+    for harm, share in planned.thresholds.items():
+        if rules.bounds.get(harm, 1) > share or rules.level < _LEVEL:
+            yield f"{harm} at most {share:g}"
+    yield from (f"{name} never" for name in planned.must_never if name not in rules.must_never)
 
 
 _FROM_IT = "its thresholds and what must never happen are the conditions"
