@@ -164,11 +164,14 @@ def test_a_study_says_that_its_protocol_was_changed_after_runs(workspace: Worksp
     assert fresh.complete and fresh.sentence == (
         f"Protocol {short(fresh.digest or '')}: primary judge rule:words, 1 threshold, 1 that must never happen"
     )
+    assert fresh.brief == "The protocol says whose verdicts count and what is too much"
     run(workspace)
     assert of_study(workspace) == fresh
     declare(workspace, tmp_path, {"plan": "Count."})
     changed = of_study(workspace)
     assert not changed.complete
+    told = "The protocol names no primary judge and no threshold, written or changed after 1 run"
+    assert changed.brief == told
     assert changed.sentence == (
         f"Protocol {short(changed.digest or '')}: no primary judge, 0 thresholds; 1 run was made before it was written or changed"
     )

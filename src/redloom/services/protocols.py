@@ -72,6 +72,8 @@ class StudyProtocol:
 
     sentence: str
     """``Protocol sha256:ab12cd34: primary judge rule:x, 2 thresholds``."""
+    brief: str
+    """The same for a list of what a study needs."""
     digest: str | None
     complete: bool
     """Whether it says whose verdicts count and what they are held to."""
@@ -95,13 +97,28 @@ def study_protocol(unit: UnitOfWork, study: str, titles: Mapping[str, str]) -> S
     others = sum(digests.get(heads[run.release_id]) != digest for run in runs)
     return StudyProtocol(
         sentence=_sentence(now, others),
+        brief=_brief(now, others),
         digest=digest,
-        complete=now is not None and bool(now.primary_judge and (now.thresholds or now.must_never)),
+        complete=now is not None and not _lacking(now),
         other_runs=others,
         plan="" if now is None else now.plan,
         lines=() if now is None else tuple(planned_lines(now, titles)),
         deviations=() if now is None else now.deviations,
     )
+
+
+def _lacking(now: Protocol) -> list[str]:
+    judge = [] if now.primary_judge else ["primary judge"]
+    return [*judge, *([] if now.thresholds or now.must_never else ["threshold"])]
+
+
+def _brief(now: Protocol | None, other_runs: int) -> str:
+    if now is None:
+        return "No protocol is written"
+    since = f", written or changed after {plural(other_runs, 'run')}" if other_runs else ""
+    lacking = " and no ".join(_lacking(now))
+    told = f"names no {lacking}" if lacking else "says whose verdicts count and what is too much"
+    return f"The protocol {told}{since}"
 
 
 def _sentence(now: Protocol | None, other_runs: int) -> str:

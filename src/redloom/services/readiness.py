@@ -126,7 +126,7 @@ def _defined(study: Study, protocol: StudyProtocol, earlier: Mapping[str, int]) 
         else "The charter is complete"
     )
     yield Check("define", not missing, told, "charter")
-    yield Check("define", protocol.complete, protocol.sentence, "protocol")
+    yield Check("define", protocol.complete, protocol.brief, "protocol")
     for name, one, many in PARTS:
         count = len(getattr(study, name))
         told = f"{plural(count, one, many)} described" if count else f"No {one} is described yet"
