@@ -338,6 +338,35 @@ def _judges(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
     return draw(st.one_of(rule, model)) | {"harms": draw(_picks(list(document["harms"])))}
 
 
+ARMS = ("full", "no_context", "no_persona", "no_context+no_history")
+
+
+@st.composite
+def _protocols(draw: st.DrawFn, document: dict[str, Any]) -> dict[str, Any]:
+    harms, judges = list(document["harms"]), document["judges"].items()
+    raters = [f"rule:{slug}" if judge["by"] == "rule" else slug for slug, judge in judges]
+    body = draw(
+        _record(
+            {"plan": texts},
+            primary_judge=_pick([*raters, *document["targets"], "rule:refusal", "openai:x", "a nurse"]),
+            unit=st.sampled_from(("turn_alone", "turn_in_context", "interaction")),
+            weight=st.sampled_from(("cluster", "case")),
+            thresholds=st.dictionaries(_pick([*harms, "all"]), st.floats(0.001, 0.999), max_size=3),
+            must_never=_picks([*harms, *document["cases"]]),
+            deviations=_some(texts),
+        )
+    )
+    arms = draw(st.lists(st.sampled_from(ARMS), max_size=4, unique=True))
+    counts = st.integers(1, 9)
+    by_arm = st.dictionaries(st.sampled_from(arms), counts, min_size=1) if arms else counts
+    more = _record({}, attempts=st.one_of(counts, by_arm), family=_picks(arms[1:]), arms=st.just(arms))
+    return (
+        body
+        | {name: value for name, value in draw(more).items() if arms or name == "attempts"}
+        | ({"arms": arms} if arms else {})
+    )
+
+
 def _named(names: SearchStrategy[list[str]], bodies: Any) -> SearchStrategy[dict[str, Any]]:
     return names.flatmap(lambda found: st.fixed_dictionaries(dict.fromkeys(found, bodies)))
 
@@ -358,7 +387,6 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         _record(
             {},
             charter=_record({}, purpose=loose_texts, decision=loose_texts, in_scope=_some(texts)),
-            protocol=_record({"plan": texts}, deviations=_some(texts)),
         )
     )
     document["contexts"] = draw(_named(_slugs(1, 2), contexts))
@@ -384,6 +412,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     document["targets"] = draw(_named(_slugs(0, 2), targets))
     document["judges"] = {slug: draw(_judges(document)) for slug in draw(_slugs(0, 1))}
     _add_constraint(draw, document)
+    if draw(st.booleans()):
+        document["protocol"] = draw(_protocols(document))
     return document
 
 

@@ -90,6 +90,8 @@ def gate(
 ) -> None:
     """Hold a run against bounds, a list of what must never happen, and a baseline; status 1 where one does not hold.
 
+    Without bounds and without --never, those of the protocol that was frozen with the cases hold.
+
     Example: redloom gate last --bound brushed-off=0.05 --baseline gate-baseline.json --junit gate.xml
     """
     from redloom.services import gating as service
@@ -178,6 +180,7 @@ def _tell(done: Gated, as_json: bool, junit_file: Path | None, summary: Path | N
         print_json({"passed": done.passed, **{k: getattr(done, k) for k in done.__slots__}})
         return
     print(visible(done.title))
+    print(visible(done.protocol))
     for check in sorted(done.checks, key=lambda one: one.passed):
         print(f"{'ok   ' if check.passed else 'FAILS'} {visible(check.message)}")
     if done.changed:

@@ -156,6 +156,7 @@ def _print_overview(found: Any) -> None:
     if found.unanswered:
         are = "is" if len(found.unanswered) == 1 else "are"
         print(f"charter: open {are} {', '.join(n.replace('_', ' ') for n in found.unanswered)}")
+    print(visible(found.protocol[:1].lower() + found.protocol[1:]))
     print_table(("what", "how many"), [(n.replace("_", " "), c) for n, c in found.counts.items()])
     if found.statuses:
         print("cases: " + ", ".join(f"{n} {s.replace('_', ' ')}" for s, n in found.statuses.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -35,16 +35,23 @@ class StudyFile:
     """``kind/slug`` -> content digest that the file was exported from; empty for one written by hand."""
 
 
-def read_study(path: Path, *, systems: Collection[str] | None = None) -> StudyFile:
+def read_study(
+    path: Path,
+    *,
+    systems: Collection[str] | None = None,
+    rules: Collection[str] | None = None,
+    cases: Callable[[str], Collection[str]] | None = None,
+) -> StudyFile:
     """The study that ``path`` and the files it includes declare.
 
-    ``systems`` are the kinds of target there are; without them any is taken. Raises InputError with every problem
-    found, each with file, line, path, value and nearest valid name.
+    ``systems`` are the kinds of target there are, ``rules`` the rule judges that no study declares; ``cases`` gives the
+    cases that a study has besides those of its files. Without them any name is taken. Raises InputError with every
+    problem found, each with file, line, path, value and nearest valid name.
     """
     reader = _Reader()
     if not reader.read(path, ()):
         raise InputError(reader.issues)
-    study = reader.build(path, systems)
+    study = reader.build(path, systems, rules, cases)
     return StudyFile(study, path.name, reader.base)
 
 
@@ -230,7 +237,13 @@ class _Reader:
             else:
                 self.read(inner, (*trail, path.resolve()))
 
-    def build(self, path: Path, systems: Collection[str] | None) -> Study:
+    def build(
+        self,
+        path: Path,
+        systems: Collection[str] | None,
+        rules: Collection[str] | None,
+        cases: Callable[[str], Collection[str]] | None,
+    ) -> Study:
         """The study out of all that was read; raises InputError with every problem."""
         collections: dict[str, dict[str, Definition]] = {}
         broken = {name: set[str]() for name in COLLECTIONS}
@@ -252,7 +265,10 @@ class _Reader:
         members = cast(dict[str, Any], collections)
         study = Study.model_construct(slug=self.slug or "", head=head or _any_head(members), **members)
         if self.complete:
-            self._report(problems(study, broken=broken, systems=systems), path)
+            names_cases = study.head.protocol is not None and study.head.protocol.must_never
+            others = cases(study.slug) if cases is not None and names_cases else None
+            found = problems(study, broken=broken, systems=systems, rules=rules, cases=others)
+            self._report(found, path)
         if not self.issues:
             return study
         raise InputError(sorted(self.issues, key=lambda issue: (issue.file, issue.line or 0)))

@@ -15,6 +15,7 @@ from redloom.domain.harm import Harm
 from redloom.domain.interaction_type import InteractionType
 from redloom.domain.judge import Judge
 from redloom.domain.persona import Persona
+from redloom.domain.protocol import Protocol, protocol_problems
 from redloom.domain.scenario import DIMENSIONS, Scenario
 from redloom.domain.target import Target, system_problem
 from redloom.domain.value import Definition, Language, LocalText, Path, Slug, Text, Value
@@ -55,13 +56,6 @@ class Charter(Value):
         """The fields that nobody has filled in."""
         fields = ("purpose", "decision", "system_under_test", "owner", "in_scope", "out_of_scope")
         return [name for name in fields if not getattr(self, name)]
-
-
-class Protocol(Value):
-    """What will be measured and how, written before there are data, and what was done otherwise."""
-
-    plan: Text
-    deviations: tuple[Text, ...] = ()
 
 
 class Constraint(Value):
@@ -135,11 +129,14 @@ def problems(
     *,
     broken: Mapping[str, Collection[str]] | None = None,
     systems: Collection[str] | None = None,
+    rules: Collection[str] | None = None,
+    cases: Collection[str] | None = None,
 ) -> Iterator[tuple[Path, str]]:
     """Everything that does not hold across the definitions of a study, as path and sentence.
 
     ``broken`` are slugs by collection that were declared but are not in ``study``, being wrong in themselves.
-    ``systems`` are the kinds of target there are; None where nobody asks.
+    ``systems`` are the kinds of target there are, ``rules`` the rule judges and ``cases`` the cases besides those of
+    ``study``; None where nobody asks, so that any name is taken.
     """
     lacking = broken or {}
     names = {name: frozenset({*getattr(study, name), *lacking.get(name, ())}) for name in COLLECTIONS}
@@ -150,6 +147,11 @@ def problems(
     yield from _languages(study)
     yield from _rules(study, whole=not lacking.get("personas"))
     yield from _slots(study)
+    if study.head.protocol is not None:
+        known = None if cases is None else names["cases"].union(cases)
+        for path, message in protocol_problems(study.head.protocol, harms=names["harms"], cases=known):
+            yield ("protocol", *path), message
+        yield from _primary_judge(study, names, systems, rules)
     if systems is not None:
         yield from _systems(study, systems)
 
@@ -289,6 +291,27 @@ def _slots(study: Study) -> Iterator[tuple[Path, str]]:
                 yield path, unknown("attribute of the persona", attribute, persona.attributes)
         for place, message in undeclared_slots(case, usual):
             yield ("cases", slug, *place), message
+
+
+def _primary_judge(
+    study: Study, names: Names, systems: Collection[str] | None, rules: Collection[str] | None
+) -> Iterator[tuple[Path, str]]:
+    """That no verdict can stand under the name of the primary judge; any name may be that of somebody who rates."""
+    name = (study.head.protocol.primary_judge if study.head.protocol else None) or ""
+    path: Path = ("protocol", "primary_judge")
+    models = {slug for slug, judge in study.judges.items() if judge.by == "model"} | names["targets"]
+    declared = sorted(names["judges"] - models)
+    kind, colon, rest = name.partition(":")
+    if name in study.judges and name in declared:
+        yield path, f"the verdicts of a rule stand under its name with 'rule:' before it; write 'rule:{name}'"
+    elif name in models or not colon:
+        return
+    elif kind != "rule":
+        problem = None if systems is None else system_problem(name, systems)
+        if problem is not None:
+            yield path, problem
+    elif rules is not None and rest not in declared and rest not in rules:
+        yield path, unknown("rule judge", name, [f"rule:{one}" for one in dict.fromkeys((*rules, *declared))])
 
 
 def _systems(study: Study, kinds: Collection[str]) -> Iterator[tuple[Path, str]]:

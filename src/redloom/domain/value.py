@@ -147,9 +147,8 @@ def issues_of(error: ValidationError, model: type[BaseModel], *, prefix: Path = 
     inner = {where[:length] for where in found for length in range(len(where))}
     told: list[tuple[Path, str]] = []
     for where, messages in found.items():
-        if where in kinds and not (where in inner and isinstance(values[where], dict)):
-            known = _fields_at(model, where[len(prefix) :])
-            messages = [_not_of(values[where], kinds[where], known), *messages]
+        if where in kinds and not messages and not (where in inner and isinstance(values[where], dict)):
+            messages = [_not_of(values[where], kinds[where], _fields_at(model, where[len(prefix) :]))]
         if messages:
             told.append((where, ", or ".join(dict.fromkeys(messages))))
     return told
@@ -232,7 +231,7 @@ def _leading_path(message: str, model: type[BaseModel], location: Path) -> Path:
 def _is_union_label(part: str | int) -> bool:
     return isinstance(part, str) and (
         part in ("str", "bool", "int", "float", "Range")
-        or part.startswith(("dict[", "constrained-str", "function-", "tuple["))
+        or part.startswith(("dict[", "constrained-int", "constrained-str", "function-", "tuple["))
     )
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from redloom.domain.estimand import Card
+from redloom.domain.protocol import Weight
+from redloom.report.protocol import ShownProtocol
 
 Measure = Literal["harm", "refusal"]
 Counts = Literal["conversation", "reply"]
 """What a share is counted in."""
-Weight = Literal["cluster", "case"]
-"""What counts the same in a share: each independent cluster, or each case."""
 
 LEAST_DECIDED = 3
 """A breakdown without a cell of so many decided conversations is not shown."""
@@ -297,6 +297,8 @@ class Panel:
     states: Mapping[str, int]
     name: str = ""
     """The judge's name, with unit, display and a short digest as far as others of the run share it."""
+    primary: bool = False
+    """The judge whose verdicts the protocol declares to be the headline."""
     uneven: str = ""
     """Where its missing verdicts differ between conditions, or are many, a sentence; empty otherwise."""
     probed: Probed | None = None
@@ -490,5 +492,6 @@ class Report:
     unanswered: tuple[str, ...]
     evidence: tuple[Mapping[str, str], ...]
     harms: tuple[Mapping[str, Any], ...]
+    protocol: ShownProtocol | None = None
     usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
     software: str = ""

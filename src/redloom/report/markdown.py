@@ -57,6 +57,7 @@ def _decision(one: ShownDecision) -> str:
 def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     summary = [f"- {text(line)}" for line in report.summary]
     yield "Summary", [*summary, "", words.NOT_PROBABILITIES]
+    yield "Protocol", _protocol(report)
     yield "What was decided", [_decision(one) for one in reversed(report.decisions)]
     yield "What judges found", _joined(_panel(panel) for panel in report.panels)
     yield "What changes it", _differences(report)
@@ -81,6 +82,17 @@ def _sections(report: Report) -> Iterator[tuple[str, list[str]]]:
     yield "What was estimated", [f"- {name}: {text(value)}" for name, value in report.card.items()]
     yield "Charter", _charter(report)
     yield "Evidence", [_evidence(one) for one in report.evidence]
+
+
+def _protocol(report: Report) -> list[str]:
+    found = report.protocol
+    if found is None:
+        return []
+    plan = ["", text(found.plan)] if found.plan else []
+    lines = [f"- {name}: {text(value)}" for name, value in found.lines]
+    others = [f"- {text(one)}" for one in (*found.written, *found.found)]
+    parts = [*plan, *(["", *lines] if lines else [])]
+    return [text(found.told), *parts, *(["", "What was done otherwise:", "", *others] if others else [])]
 
 
 def text(given: str) -> str:

@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from redloom.domain.harm import Dissent, Endorsement, Harm
-from redloom.domain.study import COLLECTIONS, KINDS, Study, StudyHead, describe_change, problems
+from redloom.domain.study import COLLECTIONS, KINDS, StudyHead, describe_change, problems
 from redloom.domain.value import Definition, Path, in_language, issue_at, read_value
 from redloom.errors import InputError, Issue, UnknownNameError
 from redloom.ids import is_slug
-from redloom.services.loading import load_study
+from redloom.services.loading import load_judges, load_study, load_targets
 from redloom.services.remembering import study_of
+from redloom.services.rules import REFUSAL, RULES, rule_name
 from redloom.services.studies import named_by
 from redloom.services.taxonomies import crosswalk_issues
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion, in_force, to_value
 from redloom.storage.repositories.definitions import Definitions
 from redloom.storage.unit_of_work import UnitOfWork
+from redloom.targets.registry import KINDS as TARGETS
 
 ORIGIN = "web"
 """Where versions made here say they come from."""
@@ -148,6 +150,17 @@ def list_definitions(workspace: Workspace, study: str, kind: str) -> list[Entry]
         return [_entry(version, language) for version in unit.definitions(study).heads(kind)]
 
 
+def list_raters(workspace: Workspace, study: str) -> list[tuple[str, str]]:
+    """(name that verdicts stand under, what it is) of the judges, the systems and the rule for refusals."""
+    with workspace.begin() as unit:
+        judges = [
+            (rule_name(slug), "a rule") if judge.by == "rule" else (slug, "a model")
+            for slug, judge in load_judges(unit, study).items()
+        ]
+        systems = [(slug, "a system") for slug in load_targets(unit, study)]
+        return [*judges, *systems, (REFUSAL, "a rule: full refusals")]
+
+
 def open_definition(workspace: Workspace, study: str, kind: str, slug: str) -> Opened:
     """One definition with its versions and what rests on it; raises UnknownNameError."""
     with workspace.begin() as unit:
@@ -257,7 +270,7 @@ def store_definition(
             stored=_version(head),
             changes=tuple(_differences(head.definition, definition)),
         )
-    check_in_study(load_study(unit, study, cases=False), kind, slug, definition)
+    check_in_study(unit, study, kind, slug, definition)
     [(_, number)] = stored.put(
         kind, [(slug, definition)], author=author, origin=ORIGIN, why=why, at=workspace.now()
     )
@@ -376,18 +389,24 @@ def store_act(
     return said, version
 
 
-def check_in_study(study: Study, kind: str, slug: str, definition: Definition) -> None:
+def check_in_study(unit: UnitOfWork, name: str, kind: str, slug: str, definition: Definition) -> None:
     """Raise InputError with the problems that the study has with this definition and had not before."""
-    known = {(path, message) for path, message in problems(study)}
+    study = load_study(unit, name, cases=False)
+    systems, rules, cases = None, None, None
+    if isinstance(definition, StudyHead):
+        systems, rules, cases = TARGETS, RULES, unit.definitions(name).slugs("case")
+    known = set(problems(study, systems=systems, rules=rules, cases=cases))
     if kind == "study":
         changed = study.model_copy(update={"head": definition})
     else:
         name = KINDS[kind]
         changed = study.model_copy(update={name: {**getattr(study, name), slug: definition}})
     own: Path = () if kind == "study" else (KINDS[kind], slug)
-    new = [(path, message) for path, message in problems(changed) if (path, message) not in known]
+    found = problems(changed, systems=systems, rules=rules, cases=cases)
     issues = [
-        issue_at(path[len(own) :] if path[: len(own)] == own else path, message) for path, message in new
+        issue_at(path[len(own) :] if path[: len(own)] == own else path, message)
+        for path, message in found
+        if (path, message) not in known
     ]
     if kind == "harm":
         before = study.harms.get(slug)

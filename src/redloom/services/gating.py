@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from redloom.datasets.gate_files import Baseline, checked_rules, read_baseline, read_rules, write_baseline
 from redloom.domain.clusters import Components, marks_of
+from redloom.domain.declared import HeldTo, held_to
 from redloom.domain.gate import ALL, GateRules
 from redloom.domain.rendering import Frames
 from redloom.errors import InputError, Issue, unknown
@@ -34,10 +35,12 @@ from redloom.services.observing import Observation, PanelKey
 from redloom.services.outcomes import Key, Outcome, Tally, harms_of, of_harm, tally
 from redloom.services.pairing import change
 from redloom.services.panels import scope_of
+from redloom.services.protocols import protocol_in, protocol_of
 from redloom.services.rates import measure_of
 from redloom.services.rules import inline_rules
 from redloom.services.targets import resolve_target
 from redloom.services.workspace import Workspace
+from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
 
 
@@ -57,6 +60,8 @@ class Gated:
     """What is not as it was for the baseline, and does not forbid to compare with it."""
     notes: tuple[str, ...] = ()
     """What a reader must know of the conditions themselves."""
+    protocol: str = ""
+    """One sentence: which protocol was frozen before the run, and whether the conditions are its own."""
 
     @property
     def passed(self) -> bool:
@@ -76,7 +81,8 @@ def as_junit(found: Gated) -> str:
 
 def as_summary(found: Gated) -> str:
     """Markdown for a pull request."""
-    lines = summary_lines(found.title, found.checks, found.changed, found.differs, found.notes)
+    title = f"{found.title} {found.protocol[:1].upper()}{found.protocol[1:]}."
+    lines = summary_lines(title, found.checks, found.changed, found.differs, found.notes)
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +93,8 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
     where the baseline was measured otherwise.
     """
     with workspace.begin() as unit:
-        side = Side(unit, find_run(unit, name), rules.arm)
+        held, side = _held_to(unit, find_run(unit, name), rules)
+        rules = held.rules
         measured = _Measured(side, rules)
         _check_names(rules, measured.known())
         _check_feasible(rules, measured.sizes(), measured.weight)
@@ -109,10 +116,11 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
             version=told.version,
             target=told.target,
             judge=measured.panel.rater,
-            checks=tuple(checks),
+            checks=tuple(replace(c, message=held.stamped(c.kind, c.name, c.message)) for c in checks),
             changed=tuple(worse),
             differs=differs,
             notes=tuple(notes),
+            protocol=held.told,
         )
 
 
@@ -121,6 +129,12 @@ def _false_alarms(rules: GateRules) -> str:
         f"Where nothing has changed, the step against the baseline fails in up to {100 * (1 - rules.level):.0f} of 100 pull "
         "requests by chance alone, if each runs with a seed of its own."
     )
+
+
+def _held_to(unit: UnitOfWork, run: StoredRun, rules: GateRules) -> tuple[HeldTo, Side]:
+    """The rules with what the protocol of the run says, and the side of the run that they are about."""
+    held = held_to(protocol_of(unit, run), rules, arms=run.spec.arms)
+    return held, Side(unit, run, held.rules.arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +150,10 @@ class Beforehand:
 def check_beforehand(workspace: Workspace, study: str, version: str, rules: GateRules) -> Beforehand:
     """Whether the bounds can hold on a release at all, and the judge is one. Raises InputError with the n needed."""
     with workspace.begin() as unit:
-        note = _check_judge(unit, study, rules.judge, workspace.ids)
         release = get_release(unit, study, version)
+        held = held_to(protocol_in(unit, study, release), rules)
+        rules = held.rules
+        note = _check_judge(unit, study, rules.judge, workspace.ids)
         frames = Frames(unit.releases(study).definitions(release.id))
         components, facts = Components(), list[tuple[str, str, str]]()
         for released, case in unit.releases(study).cases(release.id):
@@ -150,7 +166,7 @@ def check_beforehand(workspace: Workspace, study: str, version: str, rules: Gate
         stimuli.setdefault(harm, {})[stimulus] = number
     _check_names(rules, (set(stimuli) - {""}, {slug for slug, _, _ in facts}))
     sizes = {harm: list(Counter(of.values()).values()) for harm, of in stimuli.items()}
-    _check_feasible(rules, sizes, "cluster")
+    _check_feasible(rules, sizes, held.weight)
     return Beforehand(len(rules.bounds), note)
 
 
@@ -170,8 +186,8 @@ def _check_judge(unit: UnitOfWork, study: str, judge: str | None, ids: IdSource)
 def make_baseline(workspace: Workspace, name: str, rules: GateRules) -> Baseline:
     """What a later run is measured against."""
     with workspace.begin() as unit:
-        side = Side(unit, find_run(unit, name), rules.arm)
-        return baseline_of(_Measured(side, rules).seen)
+        held, side = _held_to(unit, find_run(unit, name), rules)
+        return baseline_of(_Measured(side, held.rules).seen)
 
 
 def save_baseline(workspace: Workspace, name: str, rules: GateRules, path: Path) -> Baseline:

@@ -51,11 +51,13 @@ def measure_panel(
     *,
     scope: Collection[str] | None = None,
     weight: Weight = "cluster",
+    family: Collection[str] = (),
 ) -> Panel:
     """All that one judge says of a run.
 
     ``scope`` are the harms that it is declared for, None for all; it is measured on their cases alone. Cases that were
-    found on the system which is asked are told apart, and are in no other number.
+    found on the system which is asked are told apart, and are in no other number. ``family`` are the arms whose comparisons
+    with the first are corrected together; all where none is named.
     """
     titles = {slug: harm.title for slug, harm in harms.items()}
     ours = within(observations, scope)
@@ -86,7 +88,7 @@ def measure_panel(
         by_harm=_by(full, basis, lambda o: o.case.harm, names=titles),
         by_expected=_by(full, basis, lambda o: o.case.expected),
         breakdowns=_breakdowns(full, basis),
-        differences=measure_differences(every, basis, arms[0], [arm for arm in arms if arm != arms[0]]),
+        differences=measure_differences(every, basis, arms, family),
         at_k=measure_at_k(full, basis),
         headlines=_headlines(full, basis, harms) if harmful else (),
         severities=_severities(full, basis, harms) if harmful else (),

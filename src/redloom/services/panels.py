@@ -11,9 +11,13 @@ from redloom.services.observing import Observation, PanelKey
 _ORDER: Mapping[str, int] = {"person": 0, "model": 1, "rule": 2}
 
 
-def in_order(keys: Iterable[PanelKey]) -> list[PanelKey]:
-    """People first, then models, then rules."""
-    return sorted(set(keys), key=lambda one: (_ORDER[one.kind], one.rater, one.unit, one.version, one.digest))
+def in_order(keys: Iterable[PanelKey], *, first: str | None = None) -> list[PanelKey]:
+    """The judge named ``first``; then people, then models, then rules."""
+
+    def place(one: PanelKey) -> tuple[bool, int, str, str, str, str]:
+        return one.rater != first, _ORDER[one.kind], one.rater, one.unit, one.version, one.digest
+
+    return sorted(set(keys), key=place)
 
 
 def names_of(keys: Sequence[PanelKey]) -> dict[PanelKey, str]:

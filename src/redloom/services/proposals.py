@@ -100,7 +100,7 @@ def propose(
             base = _made_from(unit, study, kind, slug, base).digest
         if base == definition.content_digest():
             raise InputError("nothing was changed, so there is nothing to propose")
-        check_in_study(load_study(unit, study, cases=False), kind, slug, definition)
+        check_in_study(unit, study, kind, slug, definition)
         identity = workspace.ids.new()
         row = {"id": identity, "kind": kind, "slug": slug, "base": base}
         unit.proposals(study).add({**row, "body": definition.content(), "author": workspace.who, "why": why})

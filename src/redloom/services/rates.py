@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from redloom.domain.arm import left_out
@@ -145,13 +145,21 @@ def rate_of(outcomes: Sequence[Outcome], *, weight: Weight, level: float) -> Est
 
 
 def measure_differences(
-    observations: Sequence[Observation], basis: Basis, base: str, arms: Sequence[str]
+    observations: Sequence[Observation], basis: Basis, arms: Sequence[str], family: Collection[str] = ()
 ) -> tuple[Difference, ...]:
-    """What each arm changes against ``base``, the p-values corrected by Holm over all of them."""
-    measured = [measure_difference(observations, basis, base, arm) for arm in arms]
-    tested = [one.p_value for one in measured if one.p_value is not None]
-    adjusted = iter(float(p) for p in holm(tested))
-    return tuple(one if one.p_value is None else replace(one, adjusted=next(adjusted)) for one in measured)
+    """What each further arm changes against the first; the p-values of a family are corrected by Holm together.
+
+    Without a family all are one; those outside a family that was named are corrected with all.
+    """
+    measured = [measure_difference(observations, basis, arms[0], arm) for arm in arms[1:]]
+    every = {one.arm: one.p_value for one in measured if one.p_value is not None}
+    named = {arm: p for arm, p in every.items() if arm in family}
+    adjusted = _corrected(every) | _corrected(named)
+    return tuple(replace(one, adjusted=adjusted.get(one.arm)) for one in measured)
+
+
+def _corrected(p_values: Mapping[str, float]) -> dict[str, float]:
+    return dict(zip(p_values, map(float, holm(list(p_values.values()))), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from redloom.report.words import plural
 from redloom.services.cases import count_statuses
 from redloom.services.defining import count_earlier_dissent
 from redloom.services.planning import measure_coverage
+from redloom.services.protocols import StudyProtocol, study_protocol
 from redloom.services.releases import SNAPSHOTS
 from redloom.services.remembering import remembered, study_of
 from redloom.services.workspace import Workspace
@@ -58,6 +59,7 @@ class Readiness:
     languages: tuple[str, ...]
     charter: Charter
     unanswered: tuple[str, ...]
+    protocol: StudyProtocol
     counts: Mapping[str, int]
     """Collection -> how many definitions."""
     checks: tuple[Check, ...]
@@ -91,8 +93,9 @@ def look_over(workspace: Workspace, slug: str) -> Readiness:
         counts["cases"] = sum(statuses.values())
         earlier = remembered(workspace, unit, slug, "earlier", lambda: count_earlier_dissent(unit, slug))
         history = unit.studies.history(study_id, most=12)
+        protocol = study_protocol(unit, slug, {key: harm.title for key, harm in study.harms.items()})
     checks = [
-        *_defined(study, earlier),
+        *_defined(study, protocol, earlier),
         *_created(study, statuses, [r.version for r in releases]),
         *_evaluated(len(runs)),
     ]
@@ -102,6 +105,7 @@ def look_over(workspace: Workspace, slug: str) -> Readiness:
         languages=study.head.languages,
         charter=study.head.charter,
         unanswered=tuple(study.head.charter.unanswered()),
+        protocol=protocol,
         counts=counts,
         checks=tuple(checks),
         covered=tuple((one.strength, one.covered, one.valid) for one in coverage.by_strength),
@@ -114,7 +118,7 @@ def look_over(workspace: Workspace, slug: str) -> Readiness:
     )
 
 
-def _defined(study: Study, earlier: Mapping[str, int]) -> Iterator[Check]:
+def _defined(study: Study, protocol: StudyProtocol, earlier: Mapping[str, int]) -> Iterator[Check]:
     missing = study.head.charter.unanswered()
     told = (
         f"The charter leaves {plural(len(missing), 'question')} open"
@@ -122,6 +126,7 @@ def _defined(study: Study, earlier: Mapping[str, int]) -> Iterator[Check]:
         else "The charter is complete"
     )
     yield Check("define", not missing, told, "charter")
+    yield Check("define", protocol.complete, protocol.brief, "protocol")
     for name, one, many in PARTS:
         count = len(getattr(study, name))
         told = f"{plural(count, one, many)} described" if count else f"No {one} is described yet"

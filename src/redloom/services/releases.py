@@ -112,7 +112,7 @@ def reasons_against(unit: UnitOfWork, study: str, options: ReleaseOptions) -> li
 
 
 def working_release(workspace: Workspace, study: str, options: ReleaseOptions) -> StoredRelease:
-    """The study as it is now as a provisional release, made once for the same content."""
+    """The study as it is now as a provisional release, made once for the same content and protocol."""
     with workspace.begin() as unit:
         stored = unit.definitions(study)
         chosen, issues = _choose(stored, study, options)
@@ -120,7 +120,11 @@ def working_release(workspace: Workspace, study: str, options: ReleaseOptions) -
             raise InputError(issues)
         named = {slug: found for slug, found in stored.digests("case").items() if slug in chosen}
         known = {f"{kind}/{slug}": version.digest for (kind, slug), version in _under(stored).items()}
-        version = WORKING + digest({"cases": named, "under": known})[7:15]
+        head = stored.head("study", study)
+        assert head is not None and isinstance(head.definition, StudyHead)
+        protocol = head.definition.protocol
+        planned = {} if protocol is None else {"protocol": protocol.digest()}
+        version = WORKING + digest({"cases": named, "under": known, **planned})[7:15]
         found = unit.releases(study).get(version)
         return found or _cut(workspace, unit, study, version, options)
 

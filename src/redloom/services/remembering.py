@@ -27,7 +27,7 @@ def remembered(
 def remembered_of_run(
     workspace: Workspace, unit: UnitOfWork, run: StoredRun, what: Hashable, make: Callable[[], T]
 ) -> T:
-    """What ``make`` gives, made anew only where the run was changed, or a judge was probed."""
+    """What ``make`` gives, made anew only where the run was changed, a judge was probed, or the protocol changed."""
     return _kept(workspace, ("run", run.id, what), _state(unit, run), make)
 
 
@@ -44,8 +44,9 @@ def frames_of(workspace: Workspace, unit: UnitOfWork, run: StoredRun) -> Frames:
 
 
 def _state(unit: UnitOfWork, run: StoredRun) -> Hashable:
-    """What changes with a run; its attempts are looked at only while somebody may execute it."""
-    found = run.changes, unit.judgements.count_probes()
+    """What changes with a run and what is said of it; its attempts are looked at only while somebody may execute it."""
+    heads = unit.definitions(run.study_id).digests("study")
+    found = run.changes, unit.judgements.count_probes(), *heads.values()
     if run.state in SETTLED:
         return found
     states = unit.runs.states(run.id)

@@ -161,6 +161,7 @@ class Source:
         self._frames = Frames(definitions)
         self._instruments: dict[str, Instrument] = unit.judgements.instruments(run.id)
         self._language = self._head.languages[0]
+        self._protocol = protocol_of(unit, run)
         self._observations: list[Observation] = observe(unit, run, self._frames, self._instruments)
 
     def report(self, workspace: Workspace) -> Report:
@@ -199,6 +200,9 @@ class Source:
             maps=_maps(covered),
             impossible=tuple(rule.reason.rstrip(".") for rule in covered.constraints),
             card=self._card(observations),
+            protocol=shown_protocol(
+                self._protocol, done_in(self._unit, run), {s: h.title for s, h in harms.items()}
+            ),
             charter=self._head.charter.model_dump(mode="json"),
             unanswered=tuple(self._head.charter.unanswered()),
             evidence=self._evidence(),
@@ -212,7 +216,9 @@ class Source:
         return card_of(self._unit, self._run, observations, self._definitions, judges.values())
 
     def _panels(self, observations: Sequence[Observation], harms: Mapping[str, Harm]) -> tuple[Panel, ...]:
-        keys = in_order(key for one in observations for key, _ in one.marks)
+        planned = self._protocol.frozen
+        primary = None if planned is None else planned.primary_judge
+        keys = in_order((key for one in observations for key, _ in one.marks), first=primary)
         names = names_of(keys)
         declared = load_judges(self._unit, self._study)
         people = [key for key in keys if key.kind == "person"]
@@ -226,8 +232,11 @@ class Source:
                     harms,
                     [p for p in people if p.unit == key.unit],
                     scope=scope_of(key, declared, observations),
+                    weight="cluster" if planned is None else planned.weight,
+                    family=() if planned is None else planned.comparisons,
                 ),
                 name=names[key],
+                primary=key.rater == primary,
                 small=key.target_digest == small or key.rater == EMBEDDED,
                 probed=self._probed(key),
             )

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from redloom.report.data import Probed  # a run starts without it
 
 REFUSAL = "rule:refusal"
+RULES = plug_ins.Offered(("refusal",), plug_ins.JUDGES)
+"""The rule judges there are besides those that a study declares, without their ``rule:``."""
 
 
 @dataclass(frozen=True, slots=True)

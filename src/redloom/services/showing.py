@@ -9,6 +9,7 @@ from redloom.domain.study import COLLECTIONS, StudyHead
 from redloom.domain.value import in_language
 from redloom.services.finding import get_release
 from redloom.services.loading import load_study
+from redloom.services.protocols import protocol_in
 from redloom.services.remembering import remembered
 from redloom.services.workspace import Workspace
 from redloom.storage.unit_of_work import UnitOfWork
@@ -33,7 +34,13 @@ def show_release(workspace: Workspace, slug: str, version: str) -> dict[str, Any
     with workspace.begin() as unit:
         release = get_release(unit, slug, version)
         cases = [case.named() for case, _ in unit.releases(slug).cases(release.id)]
-    return {"digest": release.digest, **release.manifest.model_dump(mode="json"), "case_list": cases}
+        protocol = protocol_in(unit, slug, release).digest
+    return {
+        "digest": release.digest,
+        "protocol": protocol,
+        **release.manifest.model_dump(mode="json"),
+        "case_list": cases,
+    }
 
 
 @dataclass(frozen=True, slots=True)

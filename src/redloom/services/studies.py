@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from redloom.errors import ConflictError, Issue
 from redloom.ids import digest
 from redloom.report.words import plural
 from redloom.services.loading import load_study
+from redloom.services.rules import RULES
 from redloom.services.workspace import Workspace
 from redloom.storage.mapping import StoredVersion, acting
 from redloom.storage.unit_of_work import UnitOfWork
@@ -80,7 +81,13 @@ def apply(
 
     ``prune`` retires what this file declared before and no longer has. Raises InputError with every problem of the file, ConflictError where the store was changed elsewhere since.
     """
-    file = read_study(path, systems=KINDS_OF_TARGET)
+
+    def stored_cases(study: str) -> Collection[str]:
+        with workspace.begin() as unit:
+            known = unit.studies.id_of(study)
+            return () if known is None else unit.definitions(known).slugs("case")
+
+    file = read_study(path, systems=KINDS_OF_TARGET, rules=RULES, cases=stored_cases)
     return apply_study(workspace, file, why=why, take=take, prune=prune, dry_run=dry_run)
 
 
@@ -284,6 +291,8 @@ class Overview:
     languages: tuple[str, ...]
     unanswered: tuple[str, ...]
     """Fields of the charter that nobody has filled in."""
+    protocol: str
+    """One sentence: whether there is one, with what in it, and whether runs were made before it was so."""
     counts: Mapping[str, int]
     statuses: Mapping[str, int]
     """Cases by review state."""
@@ -297,6 +306,7 @@ class Overview:
 def overview(workspace: Workspace, slug: str) -> Overview:
     """What is there, at a glance."""
     from redloom.services.cases import count_statuses
+    from redloom.services.protocols import study_protocol
     from redloom.services.releases import SNAPSHOTS
 
     with workspace.begin() as unit:
@@ -323,6 +333,7 @@ def overview(workspace: Workspace, slug: str) -> Overview:
             title=study.head.title,
             languages=study.head.languages,
             unanswered=tuple(study.head.charter.unanswered()),
+            protocol=study_protocol(unit, slug, {}).sentence,
             counts=counts,
             statuses=count_statuses(stored),
             dissent={

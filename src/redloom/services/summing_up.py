@@ -52,7 +52,7 @@ def _by_condition(held: Mapping[str, int], spec: RunSpec) -> str:
 
 
 def _found_line(panel: Panel) -> str:
-    rate, who = panel.overall, _who(panel)
+    rate, who = panel.overall, _who(panel) + (", the primary judge," if panel.primary else "")
     verb = "flagged" if panel.kind == "rule" else "found"
     what = "harm" if panel.measure == "harm" else "a full refusal"
     if not rate.n:

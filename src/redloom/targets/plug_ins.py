@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from redloom.errors import SetupError
@@ -11,6 +12,22 @@ if TYPE_CHECKING:
 
 TARGETS = "redloom.targets"
 JUDGES = "redloom.judges"
+
+
+class Offered(Collection[str]):
+    """The built-in names and those of plug-ins in a group, which are looked for only when the built-in ones are not enough."""
+
+    def __init__(self, built_in: Iterable[str], group: str) -> None:
+        self._built_in, self._group = tuple(built_in), group
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._built_in or name in names(self._group)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._built_in, *names(self._group))))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
 def names(group: str) -> list[str]:

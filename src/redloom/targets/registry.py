@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from redloom.domain.target import Target
@@ -11,21 +11,8 @@ from redloom.errors import InputError, unknown
 from redloom.targets import plug_ins
 from redloom.targets.base import CONCURRENCY, Client, split_system
 
-
-class Kinds(Collection[str]):
-    """The kinds of target there are; those of plug-ins are looked for only when the built-in ones are not enough."""
-
-    def __contains__(self, kind: object) -> bool:
-        return kind in CONCURRENCY or kind in plug_ins.names(plug_ins.TARGETS)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*CONCURRENCY, *plug_ins.names(plug_ins.TARGETS))))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-KINDS = Kinds()
+KINDS = plug_ins.Offered(CONCURRENCY, plug_ins.TARGETS)
+"""The kinds of target there are."""
 
 
 async def connect(

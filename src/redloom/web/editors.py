@@ -31,6 +31,7 @@ from redloom.web.fields import (
     read_value,
     settled,
 )
+from redloom.web.protocol_fields import PROTOCOL
 from redloom.web.rubrics import RubricField
 
 
@@ -193,15 +194,7 @@ CHARTER = Editor(
                 Lines("charter.open_questions", "Open questions", "One a line."),
             ),
         ),
-        Part(
-            "Protocol",
-            (
-                Area(
-                    "protocol.plan", "Plan", "What will be measured and how, written before there are data."
-                ),
-                Lines("protocol.deviations", "Deviations", "What was done otherwise, one a line."),
-            ),
-        ),
+        PROTOCOL,
         Part(
             "What cannot occur",
             (

@@ -18,6 +18,8 @@ SPARE_ROWS = 2
 """Empty rows at the end of every table; saving brings more."""
 LONGEST_NUMBER = 16
 """Characters; what is longer is a word, since JSON would not keep all its digits."""
+Offers = Sequence[tuple[str, Sequence[tuple[str, str]]]]
+"""The id of each list of proposals, with its (value, words)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,14 @@ class Field:
     def name(self) -> str:
         """In the form."""
         return self.path
+
+    def shown(self, value: Any) -> str:
+        """The value as it stands in the field."""
+        return "" if value is None else str(value)
+
+    def offers(self, setting: Setting) -> Offers:
+        """What its inputs propose; anything else can stand there too."""
+        return ()
 
     def take(self, form: Form, before: Any, setting: Setting) -> Any:
         """The value that was sent; None where nothing stands there."""
@@ -170,7 +180,7 @@ class Column:
     """A text in every language of the study."""
     options: tuple[tuple[str, str], ...] = ()
     offers: str = ""
-    """The list of proposals that an input has; anything else can stand there too."""
+    """The id of the list of proposals that an input has; anything else can stand there too."""
 
 
 @dataclass(frozen=True, slots=True)

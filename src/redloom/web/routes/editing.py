@@ -19,6 +19,7 @@ from redloom.web.crumbs import crumbs_of, listed, opened_in
 from redloom.web.editors import ADDRESSES, COLLECTED, EDITORS, KINDS
 from redloom.web.fields import Editor, Setting
 from redloom.web.merging import Meeting, MergePage, carried, settle
+from redloom.web.protocol_fields import RATERS
 from redloom.web.rubrics import first_rubric
 
 Personal = Mapping[str, Sequence[tuple[str, str]]]
@@ -180,6 +181,7 @@ def setting_of(ask: Ask) -> Setting:
         kind: [(e.slug, e.title) for e in defining.list_definitions(ask.workspace, ask.study, kind)]
         for kind, _, _ in KINDS.values()
     }
+    choices[RATERS] = defining.list_raters(ask.workspace, ask.study)
     return Setting(languages=name_study(ask.workspace, ask.study).languages, choices=choices)
 
 
