@@ -311,6 +311,13 @@ def single(count: int, *, word: str = "", every: int = 1) -> dict[str, dict[str,
     }
 
 
+def apart(cases: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The same, each a cluster of its own about the harm of its scenario."""
+    return {
+        slug: {"cluster": slug, "harm": "overdose", "script": case["script"]} for slug, case in cases.items()
+    }
+
+
 def several(count: int, *, length: int = 3) -> dict[str, dict[str, Any]]:
     """Cases of several turns, each prompt with a key of its own."""
     return {

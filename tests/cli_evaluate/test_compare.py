@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluate_support import single, study_text
+from evaluate_support import apart, single, study_text
 from redloom.cli import main
 
 
@@ -22,8 +22,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
     """A folder with two runs of one release: the second refuses one case of four."""
     monkeypatch.chdir(tmp_path)
-    clustered = {slug: {**case, "cluster": slug} for slug, case in single(4).items()}
-    (tmp_path / "study.yaml").write_text(study_text(clustered))
+    (tmp_path / "study.yaml").write_text(study_text(apart(single(4))))
     refuses = [{"message_has": "#001", "reply": "I can't help with that."}]
     for name, rules in (("old", []), ("new", refuses)):
         (tmp_path / f"{name}.json").write_text(json.dumps({"rules": rules, "otherwise": "Ask a nurse."}))
@@ -67,8 +66,7 @@ def test_a_gate_writes_its_files_and_fails_with_status_1(
     assert (status, out.splitlines()[-1]) == (1, "failed")
     assert "FAILS case-001: happened in case-001 (1 of 1)" in out
     assert "share higher than in the baseline: case-001" in err
-    assert "no rise would be found in 4 of 5 repetitions" in out  # one scenario, so one cluster
-    assert 'failures="2"' in (two / "g.xml").read_text()
+    assert 'failures="1"' in (two / "g.xml").read_text()
     assert (two / "s.md").read_text().startswith("### Redloom gate failed: 1 of ")
     status, out, _ = call(capsys, "gate", "last~1", *arguments, "--json")
     assert (status, json.loads(out)["passed"]) == (0, True)

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from evaluate_support import opened, script, single, study_text
+from evaluate_support import apart, opened, script, single, study_text
 from redloom.errors import DiffersError, InputError
 from redloom.report.compared import Comparison, comparison_lines, sentence
 from redloom.services.comparing import CompareOptions, compare
 from redloom.services.execution import Operation
 from redloom.services.judging import JudgeOptions, judge_run
-from redloom.services.outcomes import Key, Outcome, change
+from redloom.services.outcomes import Key, Outcome
+from redloom.services.pairing import change
 from redloom.services.releases import ReleaseOptions, cut_release
 from redloom.services.runs import RunOptions, start_run
 from redloom.services.studies import apply
@@ -43,13 +44,28 @@ def answering(folder: Path, name: str, *refused: str) -> str:
     return f"scripted:{name}.json"
 
 
+def outcome(case: str, cluster: int, event: bool) -> Outcome:
+    """One decided conversation."""
+    return Outcome(
+        case=case,
+        harm="h",
+        cluster=cluster,
+        cluster_name=f"k{cluster}",
+        near=cluster,
+        events=int(event),
+        decided=1,
+        planned=1,
+        counted=int(event),
+        of=1,
+    )
+
+
 def varied(workspace: Workspace, *names: str, vary: tuple[str, ...] = ("target",), **more: Any) -> Comparison:
     return compare(workspace, names, CompareOptions(vary=vary, **more))
 
 
 def test_what_changed_is_named_worse_first_with_both_conversations(tmp_path: Path) -> None:
-    clustered = {slug: {**case, "cluster": slug} for slug, case in single(12).items()}
-    with opened(tmp_path, study_text(clustered)) as workspace:
+    with opened(tmp_path, study_text(apart(single(12)))) as workspace:
         release(workspace)
         first = run(workspace, answering(tmp_path, "old", "#003"))
         second = run(workspace, answering(tmp_path, "new", "#001", "#002"))
@@ -178,7 +194,7 @@ def test_runs_that_no_judge_judged_both_of_are_not_comparable(tmp_path: Path) ->
         first = run(workspace, script(tmp_path))
         options = RunOptions(target=script(tmp_path))
         second = asyncio.run(start_run(workspace, "clinic", "1", options, Operation())).run
-        with pytest.raises(DiffersError, match=f"no judge.*rule:refusal, interaction, judged {first} only"):
+        with pytest.raises(DiffersError, match=f"no judge.*rule:refusal, turn_alone, judged {first} only"):
             varied(workspace, first, second)
 
 
@@ -195,7 +211,7 @@ def planted(
             old = generator.random() < lean
             new = generator.random() >= falls if old else generator.random() < rises
             for side, event in ((first, old), (second, new)):
-                side[key] = Outcome(key[0], "h", f"k{cluster}", int(event), 1)
+                side[key] = outcome(key[0], cluster, event)
     return first, second
 
 
@@ -227,7 +243,7 @@ def test_a_sentence_says_which_way_it_went() -> None:
     keys: list[Key] = [(f"s{n}", "h") for n in range(60)]
 
     def side(events: int) -> dict[Key, Outcome]:
-        return {key: Outcome(key[0], "h", f"k{n}", int(n < events), 1) for n, key in enumerate(keys)}
+        return {key: outcome(key[0], n, n < events) for n, key in enumerate(keys)}
 
     assert ": worse. 60 pairs in 60 clusters; 30 worse, 0 better, 30 the same." in sentence(
         change(side(0), side(30), level=0.95)

@@ -106,8 +106,6 @@ class CaseFacts:
     tags: Mapping[str, str]
     selected: bool = False
     """The case was found on the very system that the run asks."""
-    selected_on: str = ""
-    """The systems it was found on, joined by ``, ``."""
     leaves: bool = False
     """Its user leaves at a refusal."""
 
@@ -192,7 +190,6 @@ def _facts(frames: Frames, spec: RunSpec, released: ReleasedCase, case: Case) ->
         expected=scenario.expected.behaviour if scenario else "",
         tags=case.tags,
         selected=bool(systems & {spec.target_name, spec.target.system}),
-        selected_on=found_on or "",
         leaves=case.stop == "first_refusal",
     )
 

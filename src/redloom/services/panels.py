@@ -30,8 +30,10 @@ def names_of(keys: Sequence[PanelKey]) -> dict[PanelKey, str]:
             marks.append(words(key.unit))
         if len({one.shows for one in alike}) > 1:
             marks.append("sees " + (" and ".join(key.shows) or "the conversation alone"))
-        if sum((one.unit, one.shows) == (key.unit, key.shows) for one in alike) > 1:
-            marks.append(key.digest[7:11])
+        if key.brief:
+            marks.append(f"brief {key.brief}")
+        elif sum((one.unit, one.shows) == (key.unit, key.shows) for one in alike) > 1:
+            marks.append(key.short)
         found[key] = key.rater + (f" ({', '.join(marks)})" if marks else "")
     return found
 

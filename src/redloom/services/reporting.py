@@ -39,6 +39,7 @@ from redloom.report.data import (
     ShownTurn,
     Transcript,
 )
+from redloom.report.protocol import shown_protocol
 from redloom.report.words import arm_meaning, frame_sentence, percent
 from redloom.services.estimand import card_of, judges_of
 from redloom.services.finding import find_run
@@ -49,6 +50,7 @@ from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_
 from redloom.services.panels import in_order, names_of, scope_of
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.probing import probed
+from redloom.services.protocols import done_in, protocol_of
 from redloom.services.remembering import is_remembered_of_run, remembered_of_run
 from redloom.services.run_pages import FROM_FILE, open_run
 from redloom.services.summing_up import notices, summary

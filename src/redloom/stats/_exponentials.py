@@ -47,12 +47,14 @@ def log_tail(weights: FloatArray, counts: FloatArray) -> float:
 def _saddle(weights: FloatArray, counts: FloatArray) -> tuple[float, float]:
     """Where ``-sum counts log(1 - s weights) - log s`` is least for s > 0, nearly, and the width of the valley.
 
-    Newton's steps, damped as for any self-concordant function (Nesterov 2004, section 4.1.5), so that they converge and
-    never leave the range where the function is defined; the start solves the same problem for a normal sum.
+    Newton's steps, damped as for any self-concordant function (Nesterov 2004, section 4.1.5), so that they converge; with
+    counts below 1 they could leave the range where the function is defined, and go half of the way to its end instead. The
+    start solves the same problem for a normal sum.
     """
     size = math.sqrt(float(np.sum(counts * weights**2)))
     drift = float(np.sum(counts * weights)) / size
-    at = min((math.sqrt(drift * drift + 4) - drift) / (2 * size), 0.9 / float(weights.max()))
+    limit = 1 / float(weights.max())
+    at = min((math.sqrt(drift * drift + 4) - drift) / (2 * size), 0.9 * limit)
     while True:
         pulls = weights / (1 - at * weights)
         slope = float(np.sum(counts * pulls)) - 1 / at
@@ -60,7 +62,8 @@ def _saddle(weights: FloatArray, counts: FloatArray) -> tuple[float, float]:
         decrement = abs(slope) * width
         if decrement < 0.05:
             return at, width
-        at -= slope * width**2 / (1 + decrement if decrement > 0.25 else 1)
+        further = at - slope * width**2 / (1 + decrement if decrement > 0.25 else 1)
+        at = min(max(further, at / 2), (at + limit) / 2)
 
 
 def _curve(scaled: FloatArray, powers: FloatArray) -> tuple[float, float]:
