@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation: reference/commands.md and the tables of reference/study-file.md.
+"""Write the generated parts of the documentation: reference/commands.md, tables of study-file.md and report.md there.
 
     .venv/bin/python docs/generate.py
 
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from redloom.cli import app
+from redloom.domain.estimand import FIELDS, INSTRUMENT_FIELDS, Field
 from redloom.domain.study import COLLECTIONS, StudyHead
 
 HERE = Path(__file__).parent
@@ -345,12 +346,40 @@ def study_file(page: str) -> str:
     return page
 
 
+EFFECTS = {"forbids": "refused", "said": "said", "shown": ""}
+
+
+def card() -> str:
+    """The lines of the estimand card, and what happens where two runs differ in one."""
+    lines = ["| field | line | where two runs differ | `--vary` |", "| --- | --- | --- | --- |"]
+    lines += [_line(one.name, one, EFFECTS[one.effect]) for one in FIELDS]
+    for one in INSTRUMENT_FIELDS:
+        apart = one.effect == "forbids" and not one.vary
+        effect = "that judge is not compared, and is named" if apart else EFFECTS[one.effect]
+        lines.append(_line(f"instruments[].{one.name}", one, effect))
+    return "\n".join(lines)
+
+
+def _line(name: str, field: Field, effect: str) -> str:
+    label = field.heading or field.label.removeprefix("the ")
+    return f"| `{name}` | {label} | {effect} | {f'`{field.vary}`' if field.vary else ''} |"
+
+
+def report(page: str) -> str:
+    """``page`` with its table written anew."""
+    pattern = r"(<!-- card -->\n).*?(<!-- end -->)"
+    page, count = re.subn(pattern, lambda found: f"{found[1]}\n{card()}\n\n{found[2]}", page, flags=re.S)
+    assert count == 1, "report.md has no place '<!-- card -->'"
+    return page
+
+
 def generated() -> dict[Path, str]:
     """Every generated page and what it should hold."""
-    page = HERE / "reference" / "study-file.md"
+    page, of_report = HERE / "reference" / "study-file.md", HERE / "reference" / "report.md"
     return {
         HERE / "reference" / "commands.md": commands(),
         page: study_file(page.read_text(encoding="utf-8")),
+        of_report: report(of_report.read_text(encoding="utf-8")),
     }
 
 

@@ -142,6 +142,18 @@ def test_an_upgrade_of_what_is_up_to_date_changes_nothing(filled: Path) -> None:
     assert content(filled / "redloom.db") == before
 
 
+def test_a_database_without_passes_of_judges_is_brought_up_and_its_run_is_reported(filled: Path) -> None:
+    """As the schema before had it."""
+    tamper(filled / "redloom.db", "DROP TABLE judging")
+    tamper(filled / "redloom.db", "UPDATE alembic_version SET version_num = '0009'")
+    done = upgrade_database(url_of(filled))
+    assert (done.before, done.now) == ("0009", "0010")
+    judges = report_of(url_of(filled), filled)["report"]["card"]["instruments"]
+    given = {one["rater"]: one["passes"] for one in judges}
+    assert given["scripted:judge.json"] is None and given["nurse-1"] == []
+    assert given["rule:refusal"] == [{"sample": None, "seed": 0}]
+
+
 def test_there_is_nothing_to_look_after_where_there_is_no_database(tmp_path: Path) -> None:
     for look_after in (upgrade_database, check_database):
         with pytest.raises(InputError, match=r"there is no database .*none.db"):
