@@ -10,7 +10,8 @@ from redloom.report.data import Breakdown, Rate
 from redloom.report.sentences import decided, left_out_line, severity_line, undecided_line
 from redloom.services.measuring import measure_at_k, measure_panel
 from redloom.services.observing import CaseFacts, Observation, PanelKey
-from redloom.services.rates import Basis, measure_difference, measure_rate
+from redloom.services.outcomes import Basis, cells_of
+from redloom.services.rates import measure_difference, measure_rate
 from redloom.stats import wilson
 
 RULE = PanelKey("rule", "rule:x", "1", None, "d", "interaction", ())
@@ -67,7 +68,7 @@ def test_a_rate_counts_decided_verdicts_only_and_names_the_rest():
         seen(13, None, state="error"),
         seen(14, None, state="pending"),
     ]
-    rate = measure_rate("all", observations, BASIS)
+    rate = measure_rate("all", cells_of(observations), BASIS)
     assert (rate.events, rate.n, rate.value) == (3, 10, pytest.approx(0.3))
     assert rate.open_verdicts == {"unsure": 1, "depends_on": 1}
     assert rate.missing.attempts == {"error": 1, "pending": 1}
@@ -77,7 +78,7 @@ def test_a_rate_counts_decided_verdicts_only_and_names_the_rest():
 
 def test_one_case_a_cluster_gives_an_interval_no_narrower_than_wilson():
     observations = [seen(n, "harm" if n < 6 else "no_harm") for n in range(40)]
-    rate = measure_rate("all", observations, BASIS)
+    rate = measure_rate("all", cells_of(observations), BASIS)
     plain = wilson(6, 40)
     assert rate.low is not None and rate.high is not None and plain.low is not None and plain.high is not None
     assert rate.low <= plain.low + 1e-9
@@ -85,7 +86,7 @@ def test_one_case_a_cluster_gives_an_interval_no_narrower_than_wilson():
 
 
 def test_nothing_judged_is_no_rate_with_a_reason():
-    rate = measure_rate("all", [seen(1, None)], BASIS)
+    rate = measure_rate("all", cells_of([seen(1, None)]), BASIS)
     assert rate.value is None
     assert rate.reason == "nothing was judged"
 
@@ -96,7 +97,7 @@ def test_a_difference_is_paired_by_case_and_leaves_unpaired_cases_out():
         *(seen(n, "no_harm") for n in range(4, 8)),
         *(seen(n, "no_harm", arm="no_context") for n in range(7)),
     ]
-    found = measure_difference(observations, BASIS, "full", "no_context")
+    found = measure_difference(cells_of(observations), BASIS, "full", "no_context")
     assert found.pairs == 7
     assert found.value == pytest.approx(4 / 7)
     assert (found.only_full, found.only_arm, found.same) == (4, 0, 3)
@@ -104,14 +105,14 @@ def test_a_difference_is_paired_by_case_and_leaves_unpaired_cases_out():
 
 def test_at_k_uses_every_attempt_without_bias():
     observations = [seen(n, "harm" if i < 3 else "no_harm", index=i) for n in range(5) for i in range(10)]
-    by_k = {point.k: point for point in measure_at_k(observations, BASIS)}
+    by_k = {point.k: point for point in measure_at_k(cells_of(observations), BASIS)}
     assert by_k[1].value == pytest.approx(0.3)
     assert by_k[5].value == pytest.approx(0.9166667)
     assert by_k[10].value == pytest.approx(1.0)
 
 
 def test_single_attempts_have_no_curve():
-    assert measure_at_k([seen(1, "harm"), seen(2, "no_harm")], BASIS) == ()
+    assert measure_at_k(cells_of([seen(1, "harm"), seen(2, "no_harm")]), BASIS) == ()
 
 
 def test_a_judge_is_measured_on_the_cases_of_the_harms_it_is_declared_for_alone():
@@ -148,7 +149,7 @@ def test_a_breakdown_is_shown_where_a_row_has_three_decided():
         rates: list[Rate] = []
         for number, n in enumerate(rows):
             seen_here = [seen(10 * number + i, "no_harm") for i in range(n)] or [seen(10 * number, None)]
-            rates.append(measure_rate(f"row {number}", seen_here, BASIS))
+            rates.append(measure_rate(f"row {number}", cells_of(seen_here), BASIS))
         return Breakdown(by="harm_of", rates=tuple(rates))
 
     shown, hidden = breakdown(3, 0, 1), breakdown(2, 2, 0)

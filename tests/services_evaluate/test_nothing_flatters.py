@@ -17,9 +17,9 @@ from redloom.report.data import Panel, Rate
 from redloom.services.checks import bound_check, missing_check, never_check, step_check, unpaired_check
 from redloom.services.measuring import measure_panel
 from redloom.services.observing import CaseFacts, Observation, PanelKey
-from redloom.services.outcomes import tally
+from redloom.services.outcomes import Basis, cells_of, tally
 from redloom.services.pairing import change
-from redloom.services.rates import Basis, measure_rate
+from redloom.services.rates import measure_rate
 
 JUDGES = {
     unit: PanelKey("model", f"m-{unit}", "1", None, None, unit, ()) for unit in ("interaction", "turn_alone")
@@ -119,7 +119,7 @@ def gate_states(talks: Sequence[Talk], baseline: Sequence[Talk], judge: str) -> 
 
     def found(rows: Sequence[Talk], by_harm: bool = False, harm: str | None = None) -> Any:
         mine = [one for one in observed(rows) if one.arm == "full" and harm in (None, one.case.harm)]
-        return tally(mine, key, "harm", by_harm=by_harm)
+        return tally(cells_of(mine), Basis(panel=key, measure="harm"), by_harm=by_harm)
 
     checks = [
         *(
@@ -200,7 +200,10 @@ def test_a_comparison_says_nothing_better_once_a_verdict_is_missing(
     after = replaced(second, at, unit, state)
     order = {"better": 0, "no change": 1, "open": 2, "worse": 2}
     for key in JUDGES.values():
-        sides = [tally(observed(rows), key, "harm", by_harm=True).outcomes for rows in (first, second, after)]
+        sides = [
+            tally(cells_of(observed(rows)), Basis(panel=key, measure="harm"), by_harm=True).outcomes
+            for rows in (first, second, after)
+        ]
         whole, lacking = (change(sides[0], side, level=0.95) for side in sides[1:])
         assert order[lacking.verdict] >= order[whole.verdict]
         assert lacking.highest >= whole.highest - 1e-12  # type: ignore[operator]
@@ -224,7 +227,9 @@ def test_a_copy_of_a_case_changes_nothing(
         if one.case.slug == f"c{copied}"
     ]
     basis = Basis(panel=JUDGES[judge], measure="harm", weight=weight)
-    assert measure_rate("all", [*rows, *copies], basis) == measure_rate("all", rows, basis)
+    assert measure_rate("all", cells_of([*rows, *copies]), basis) == measure_rate(
+        "all", cells_of(rows), basis
+    )
 
 
 @settings(max_examples=10)
@@ -236,6 +241,6 @@ def test_an_event_more_never_lowers_a_bound(talks: list[Talk], at: int, judge: s
     order = sorted(range(len(clean)), key=lambda n: (n * 7919 + at) % 10_007)
     for n in order:
         clean[n] = replace(clean[n], said=tuple((j, "harm") for j, _ in clean[n].said))
-        now = measure_rate("all", observed(clean), basis).bound
+        now = measure_rate("all", cells_of(observed(clean)), basis).bound
         assert now is not None and now >= last - 1e-12
         last = now

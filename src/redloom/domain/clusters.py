@@ -7,7 +7,6 @@ from collections.abc import Hashable, Iterable
 
 from redloom.domain.case import Case
 from redloom.domain.rendering import Frames
-from redloom.ids import digest
 
 RULE = "scenario and twins, declared cluster, equal stimulus up to spacing, case and final punctuation"
 """What joins two cases, as the estimand card says it."""
@@ -63,12 +62,11 @@ def marks_of(frames: Frames, case: Case, declared: str) -> tuple[Hashable, ...]:
         marks += [("scenario", case.scenario), ("scenario", frames.original(case.scenario))]
     frame = frames.frame(case)
     scenario = frame.scenario
-    stimulus = {
-        "script": [plain(turn) for turn in case.script],
-        "slots": case.slots,
-        "opening": None if case.opening is None else plain(case.opening),
-        "language": frame.language,
-        "context": scenario.context if scenario else None,
-        "persona": scenario.persona if scenario else None,
-    }
-    return (*marks, ("stimulus", digest(stimulus)))
+    stimulus = (
+        tuple(map(plain, case.script)),
+        tuple(sorted(case.slots.items())),
+        None if case.opening is None else plain(case.opening),
+        frame.language,
+        (scenario.context, scenario.persona) if scenario else None,
+    )
+    return (*marks, ("stimulus", stimulus))

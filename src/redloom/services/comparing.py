@@ -30,7 +30,7 @@ from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
 from redloom.services.matching import brief_differences, match
 from redloom.services.observing import Observation, PanelKey, observe
-from redloom.services.outcomes import Key, Outcome, counted_in, harms_of, of_harm, tally
+from redloom.services.outcomes import Basis, Key, Outcome, cells_of, counted_in, harms_of, of_harm, tally
 from redloom.services.pairing import change
 from redloom.services.rates import measure_of
 from redloom.services.workspace import Workspace
@@ -251,7 +251,9 @@ class Pair:
         measures = {measure_of(panel, side.observations) for panel, side in both}
         measure: Measure = "harm" if "harm" in measures else "refusal"
         sides = [
-            tally(side.observations, panel, measure, arm=side.arm, by_harm=True).outcomes
+            tally(
+                cells_of(side.observations), Basis(panel=panel, measure=measure), arm=side.arm, by_harm=True
+            ).outcomes
             for side, panel in zip((first, second), panels, strict=True)
         ]
         by_reply = counted_in(panels[0], measure) == "reply"

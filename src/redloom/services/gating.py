@@ -32,7 +32,7 @@ from redloom.services.finding import find_run, get_release
 from redloom.services.loading import load_judges, load_targets
 from redloom.services.measuring import within
 from redloom.services.observing import Observation, PanelKey
-from redloom.services.outcomes import Key, Outcome, Tally, harms_of, of_harm, tally
+from redloom.services.outcomes import Basis, Key, Outcome, Tally, cells_of, harms_of, of_harm, tally
 from redloom.services.pairing import change
 from redloom.services.panels import scope_of
 from redloom.services.protocols import protocol_in, protocol_of
@@ -237,7 +237,7 @@ class _Measured:
         self.outcomes = self.found.decided
 
     def _tally(self, observations: Sequence[Observation], *, by_harm: bool = True) -> Tally:
-        return tally(observations, self.panel, self.measure, by_harm=by_harm)
+        return tally(cells_of(observations), Basis(panel=self.panel, measure=self.measure), by_harm=by_harm)
 
     @property
     def seen(self) -> Seen:

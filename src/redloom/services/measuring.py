@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from redloom.domain.harm import Harm
 from redloom.report.data import (
@@ -21,8 +21,8 @@ from redloom.report.data import (
 )
 from redloom.report.words import condition, percent, plural
 from redloom.services.observing import Observation, PanelKey
-from redloom.services.outcomes import EVENTS, Outcome, harm_event, tally
-from redloom.services.rates import Basis, measure_differences, measure_of, measure_rate, share_of
+from redloom.services.outcomes import EVENTS, Basis, Cell, Outcome, cells_of, harm_event, tally
+from redloom.services.rates import measure_differences, measure_of, measure_rate, share_of
 from redloom.stats import (
     clustered_rate,
     fisher_p,
@@ -62,9 +62,10 @@ def measure_panel(
     titles = {slug: harm.title for slug, harm in harms.items()}
     ours = within(observations, scope)
     basis = Basis(panel=key, measure=measure_of(key, ours), weight=weight)
-    every = [one for one in ours if not one.case.selected]
+    cells = cells_of(ours)
+    every = [one for one in cells if not one.case.selected]
     full = [one for one in every if one.arm == arms[0]]
-    found_here = [one for one in ours if one.case.selected and one.arm == arms[0]]
+    found_here = [one for one in cells if one.case.selected and one.arm == arms[0]]
     by_arm = tuple(_judged(arm, every, basis) for arm in arms)
     talks = _talks(ours)
     marks = [one.marks[(key, "")] for one in talks if (key, "") in one.marks]
@@ -103,6 +104,11 @@ def within(observations: Sequence[Observation], scope: Collection[str] | None) -
     return [one for one in observations if scope is None or one.case.harm in scope]
 
 
+def attempts_of(cells: Iterable[Cell]) -> list[Observation]:
+    """Their observations."""
+    return [one for cell in cells for one in cell.attempts]
+
+
 def _talks(observations: Sequence[Observation]) -> list[Observation]:
     """One observation of every distinct conversation, of those that cases share one that is marked."""
     found: dict[tuple[str, str, int], Observation] = {}
@@ -113,9 +119,9 @@ def _talks(observations: Sequence[Observation]) -> list[Observation]:
     return list(found.values())
 
 
-def _judged(arm: str, observations: Sequence[Observation], basis: Basis) -> Judged:
-    in_arm = [one for one in observations if one.arm == arm]
-    held = [one for one in _talks(in_arm) if one.state == "completed"]
+def _judged(arm: str, cells: Sequence[Cell], basis: Basis) -> Judged:
+    in_arm = [one for one in cells if one.arm == arm]
+    held = [one for one in _talks(attempts_of(in_arm)) if one.state == "completed"]
     marks = [one.marks[(basis.panel, "")] for one in held if (basis.panel, "") in one.marks]
     valid = [EVENTS[basis.measure](mark) is not None for mark in marks if mark.state == "ok"]
     return Judged(
@@ -148,9 +154,9 @@ def _uneven(by_arm: Sequence[Judged]) -> str:
     return f"gave no decided verdict on {told}{where}" if shares[worst.arm] > MANY_UNDECIDED else ""
 
 
-def _same_rates(observations: Sequence[Observation], basis: Basis) -> float | None:
+def _same_rates(cells: Sequence[Cell], basis: Basis) -> float | None:
     """The p-value of one rate for all harms, over clusters."""
-    found = list(tally(observations, basis.panel, basis.measure, by_harm=True).decided.values())
+    found = list(tally(cells, basis, by_harm=True).decided.values())
     names = {name: number for number, name in enumerate(sorted({one.harm for one in found}))}
     if len(names) < 2:
         return None
@@ -163,14 +169,14 @@ def _same_rates(observations: Sequence[Observation], basis: Basis) -> float | No
 
 
 def _by(
-    observations: Sequence[Observation],
+    cells: Sequence[Cell],
     basis: Basis,
-    value: Callable[[Observation], str],
+    value: Callable[[Cell], str],
     *,
     names: Mapping[str, str] | None = None,
 ) -> tuple[Rate, ...]:
-    groups: dict[str, list[Observation]] = {}
-    for one in observations:
+    groups: dict[str, list[Cell]] = {}
+    for one in cells:
         groups.setdefault(value(one), []).append(one)
     if set(groups) == {""}:
         return ()
@@ -181,36 +187,36 @@ def _by(
     )
 
 
-def _breakdowns(observations: Sequence[Observation], basis: Basis) -> tuple[Breakdown, ...]:
+def _breakdowns(cells: Sequence[Cell], basis: Basis) -> tuple[Breakdown, ...]:
     found: list[Breakdown] = []
     for part in PARTS:
 
-        def value(one: Observation, part: str = part) -> str:
+        def value(one: Cell, part: str = part) -> str:
             return getattr(one.case, part)
 
-        found.append(Breakdown(by=part, rates=_by(observations, basis, value)))
-    several = len({o.case.harm for o in observations}) > 1
+        found.append(Breakdown(by=part, rates=_by(cells, basis, value)))
+    several = len({o.case.harm for o in cells}) > 1
     for name in ("persona", "context") if several else ():
 
-        def cell(one: Observation, name: str = name) -> str:
+        def cell(one: Cell, name: str = name) -> str:
             return (
                 f"{one.case.harm} × {getattr(one.case, name)}"
                 if one.case.harm and getattr(one.case, name)
                 else ""
             )
 
-        if len({cell(one) for one in observations}) <= MOST_CELLS:
-            found.append(Breakdown(by=f"harm × {name}", rates=_by(observations, basis, cell)))
-    tags = sorted({name for o in observations for name in o.case.tags})
+        if len({cell(one) for one in cells}) <= MOST_CELLS:
+            found.append(Breakdown(by=f"harm × {name}", rates=_by(cells, basis, cell)))
+    tags = sorted({name for o in cells for name in o.case.tags})
     for tag in tags:
-        values = {o.case.tags.get(tag, "") for o in observations}
+        values = {o.case.tags.get(tag, "") for o in cells}
         if 1 < len(values) <= 24:
-            rates = _by(observations, basis, lambda o, tag=tag: o.case.tags.get(tag, ""))
+            rates = _by(cells, basis, lambda o, tag=tag: o.case.tags.get(tag, ""))
             found.append(Breakdown(by=tag, rates=rates))
     return tuple(b for b in found if len(b.rates) > 1)
 
 
-def measure_at_k(observations: Sequence[Observation], basis: Basis) -> tuple[AtK, ...]:
+def measure_at_k(cells: Sequence[Cell], basis: Basis) -> tuple[AtK, ...]:
     """The share of cases with the event at least once in k attempts, on the cases that were tried most often.
 
     All points are of the same cases where half of all cases or more were tried that often; else each point is of the
@@ -218,7 +224,7 @@ def measure_at_k(observations: Sequence[Observation], basis: Basis) -> tuple[AtK
     """
     if basis.measure == "refusal":
         return ()
-    decided = list(tally(observations, basis.panel, basis.measure).decided.values())
+    decided = list(tally(cells, basis).decided.values())
     most = max((one.decided for one in decided), default=0)
     if most < 2:
         return ()
@@ -251,18 +257,16 @@ def _at_k(outcomes: Sequence[Outcome], k: int, basis: Basis, *, beyond: int) -> 
     )
 
 
-def _headlines(
-    observations: Sequence[Observation], basis: Basis, harms: Mapping[str, Harm]
-) -> tuple[Headlines, ...]:
+def _headlines(cells: Sequence[Cell], basis: Basis, harms: Mapping[str, Harm]) -> tuple[Headlines, ...]:
     found: list[Headlines] = []
     key = basis.panel
     for slug, harm in harms.items():
-        ours = [o for o in observations if o.case.harm == slug]
+        ours = [o for o in cells if o.case.harm == slug]
         dissents: list[Dissenting] = []
         for dissent in harm.dissent:
             both = [
                 (o.marks[(key, "")], o.marks[(key, dissent.by)])
-                for o in _talks(ours)
+                for o in _talks(attempts_of(ours))
                 if (key, "") in o.marks and (key, dissent.by) in o.marks
             ]
             valid = [(a, b) for a, b in both if a.state == b.state == "ok"]
@@ -283,14 +287,16 @@ def _headlines(
     return tuple(found)
 
 
-def _severities(
-    observations: Sequence[Observation], basis: Basis, harms: Mapping[str, Harm]
-) -> tuple[SeverityTable, ...]:
+def _severities(cells: Sequence[Cell], basis: Basis, harms: Mapping[str, Harm]) -> tuple[SeverityTable, ...]:
     found: list[SeverityTable] = []
     for slug, harm in harms.items():
         if harm.severity is None:
             continue
-        ours = [o for o in observations if o.case.harm == slug and (basis.panel, "") in o.marks]
+        ours = [
+            o
+            for o in attempts_of(one for one in cells if one.case.harm == slug)
+            if (basis.panel, "") in o.marks
+        ]
         table = _severity_table(slug, harm, _talks(ours), basis)
         if any(line.count for line in table.lines):
             found.append(table)

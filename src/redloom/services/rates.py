@@ -9,7 +9,7 @@ from redloom.domain.arm import left_out
 from redloom.report.data import Difference, Measure, Missing, Rate, Weight
 from redloom.report.words import condition
 from redloom.services.observing import Observation, PanelKey
-from redloom.services.outcomes import Key, Outcome, counted_in, tally
+from redloom.services.outcomes import Basis, Cell, Key, Outcome, tally
 from redloom.stats import (
     Estimate,
     clustered_rate,
@@ -20,19 +20,8 @@ from redloom.stats import (
     weighted_mean,
 )
 
-LEVEL = 0.95
 NOTABLE = 1.1
 """How much higher a bound has to be to stand beside the first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Basis:
-    """Whose verdicts are counted, of what, and with what weight."""
-
-    panel: PanelKey
-    measure: Measure
-    weight: Weight = "cluster"
-    level: float = LEVEL
 
 
 def measure_of(key: PanelKey, observations: Iterable[Observation]) -> Measure:
@@ -44,12 +33,12 @@ def measure_of(key: PanelKey, observations: Iterable[Observation]) -> Measure:
     return "harm" if says_harm or not any(mark.refusal is not None for mark in marks) else "refusal"
 
 
-def measure_rate(label: str, observations: Iterable[Observation], basis: Basis, *, variant: str = "") -> Rate:
+def measure_rate(label: str, cells: Iterable[Cell], basis: Basis, *, variant: str = "") -> Rate:
     """The share with the event among the decided, every distinct conversation once.
 
     ``bound`` counts all that is undecided as an event, so that nothing missing can lower it.
     """
-    found = tally(observations, basis.panel, basis.measure, variant=variant)
+    found = tally(cells, basis, variant=variant)
     every, decided = list(found.outcomes.values()), list(found.decided.values())
     estimate = rate_of(decided, weight=basis.weight, level=basis.level)
     clusters = [one.cluster for one in every]
@@ -145,13 +134,13 @@ def rate_of(outcomes: Sequence[Outcome], *, weight: Weight, level: float) -> Est
 
 
 def measure_differences(
-    observations: Sequence[Observation], basis: Basis, arms: Sequence[str], family: Collection[str] = ()
+    cells: Sequence[Cell], basis: Basis, arms: Sequence[str], family: Collection[str] = ()
 ) -> tuple[Difference, ...]:
     """What each further arm changes against the first; the p-values of a family are corrected by Holm together.
 
     Without a family all are one; those outside a family that was named are corrected with all.
     """
-    measured = [measure_difference(observations, basis, arms[0], arm) for arm in arms[1:]]
+    measured = [measure_difference(cells, basis, arms[0], arm) for arm in arms[1:]]
     every = {one.arm: one.p_value for one in measured if one.p_value is not None}
     named = {arm: p for arm, p in every.items() if arm in family}
     adjusted = _corrected(every) | _corrected(named)
@@ -173,14 +162,14 @@ class _Pairs:
     unequal: list[Key]
 
 
-def measure_difference(observations: Sequence[Observation], basis: Basis, base: str, arm: str) -> Difference:
+def measure_difference(cells: Sequence[Cell], basis: Basis, base: str, arm: str) -> Difference:
     """The share in ``base`` less the share in ``arm``, stimulus by stimulus over those decided in both.
 
     Stimuli whose conversations ask for different numbers of replies in the two arms are left out where an event in any
     reply counts: more replies are more chances, and the difference would say so instead of what was left out.
     """
-    one = tally(observations, basis.panel, basis.measure, arm=base).outcomes
-    other = tally(observations, basis.panel, basis.measure, arm=arm).outcomes
+    one = tally(cells, basis, arm=base).outcomes
+    other = tally(cells, basis, arm=arm).outcomes
     pairs = _pairs(one, other, basis, base, arm)
     clusters = [one[key].cluster for key in pairs.keys]
     first, second = [one[key].share for key in pairs.keys], [other[key].share for key in pairs.keys]
@@ -218,7 +207,7 @@ def _pairs(
 ) -> _Pairs:
     """Where history is left out, cases of one turn are no evidence of what it does: none is kept."""
     both = [key for key in one if key in other]
-    by_reply = counted_in(basis.panel, basis.measure) == "reply"
+    by_reply = basis.counts == "reply"
     unequal = [] if by_reply else [key for key in both if one[key].chances != other[key].chances]
     by_history = "history" in left_out(base) ^ left_out(arm)
     out = set(both if unequal and by_history else unequal)
