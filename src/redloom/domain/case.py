@@ -43,7 +43,7 @@ class Case(Definition):
 
     scenario: Slug | None = None
     cluster: Slug | None = None
-    """The unit that counts as independent: the scenario, or what an imported case declares."""
+    """What it is one piece of evidence with, beside the cases of its scenario and its twins; needless with a scenario."""
     harm: Slug | None = None
     """For a case that waits for its scenario."""
     opening: Text | None = None

@@ -70,3 +70,13 @@ def marks_of(frames: Frames, case: Case, declared: str) -> tuple[Hashable, ...]:
         (scenario.context, scenario.persona) if scenario else None,
     )
     return (*marks, ("stimulus", stimulus))
+
+
+def cluster_names(frames: Frames, cases: Iterable[Case]) -> list[str]:
+    """For each case the name of its cluster: that of the first case that is joined with it."""
+    components, own = Components(), list[str]()
+    for case in cases:
+        own.append(frames.cluster(case))
+        components.add(marks_of(frames, case, own[-1]))
+    first: dict[int, str] = {}
+    return [first.setdefault(number, name) for number, name in zip(components.numbers(), own, strict=True)]

@@ -196,20 +196,20 @@ class Frames:
 
     def __init__(self, definitions: Mapping[tuple[str, str], Definition]) -> None:
         """``definitions`` by (kind, slug)."""
-        self._definitions = definitions
+        self.definitions = definitions
         self._digests: dict[tuple[str, str], str] = {}
         self._titles: dict[str, Mapping[str, str]] = {}
 
     def slugs(self, kind: str) -> list[str]:
         """The slugs of a kind."""
-        return [slug for found, slug in self._definitions if found == kind]
+        return [slug for found, slug in self.definitions if found == kind]
 
     def titles(self, kind: str) -> Mapping[str, str]:
         """Slug -> title of the definitions of a kind that has titles."""
         if kind not in self._titles:
             self._titles[kind] = {
                 slug: found.title
-                for (kind_of, slug), found in self._definitions.items()
+                for (kind_of, slug), found in self.definitions.items()
                 if kind_of == kind and isinstance(found, _TITLED)
             }
         return self._titles[kind]
@@ -217,20 +217,20 @@ class Frames:
     def scenarios_about(self, harm: str) -> list[str]:
         """The slugs of the scenarios that are about a harm."""
         return [
-            slug for (_, slug), d in self._definitions.items() if isinstance(d, Scenario) and d.harm == harm
+            slug for (_, slug), d in self.definitions.items() if isinstance(d, Scenario) and d.harm == harm
         ]
 
     def frame(self, case: Case) -> Frame:
         """The case with the parts of its scenario."""
         if case.scenario is None:
             return Frame(case)
-        scenario = cast(Scenario, self._definitions[("scenario", case.scenario)])
+        scenario = cast(Scenario, self.definitions[("scenario", case.scenario)])
         return Frame(
             case,
             scenario,
-            cast(Context, self._definitions[("context", scenario.context)]),
-            cast(Persona, self._definitions[("persona", scenario.persona)]),
-            cast(InteractionType, self._definitions[("interaction_type", scenario.interaction_type)]),
+            cast(Context, self.definitions[("context", scenario.context)]),
+            cast(Persona, self.definitions[("persona", scenario.persona)]),
+            cast(InteractionType, self.definitions[("interaction_type", scenario.interaction_type)]),
         )
 
     def stimulus(self, case: Case) -> str:
@@ -257,8 +257,8 @@ class Frames:
         """Slug and concept of the harm the case is about; None for a case that names none."""
         slug = case.harm
         if case.scenario is not None:
-            slug = cast(Scenario, self._definitions[("scenario", case.scenario)]).harm
-        return None if slug is None else (slug, cast(Harm, self._definitions[("harm", slug)]))
+            slug = cast(Scenario, self.definitions[("scenario", case.scenario)]).harm
+        return None if slug is None else (slug, cast(Harm, self.definitions[("harm", slug)]))
 
     def cluster(self, case: Case) -> str:
         """The cluster a release names for a case: the declared one, else the scenario that it is a twin of in the end."""
@@ -268,7 +268,7 @@ class Frames:
         """The scenario at the end of the chain of twins; itself where it is no twin."""
         seen = {scenario}
         while True:
-            twin = cast(Scenario, self._definitions[("scenario", scenario)]).twin
+            twin = cast(Scenario, self.definitions[("scenario", scenario)]).twin
             if twin is None or twin.of in seen:
                 return scenario
             scenario = twin.of
@@ -277,5 +277,5 @@ class Frames:
     def _digest(self, kind: str, slug: str) -> str:
         key = (kind, slug)
         if key not in self._digests:
-            self._digests[key] = self._definitions[key].content_digest()
+            self._digests[key] = self.definitions[key].content_digest()
         return self._digests[key]

@@ -11,6 +11,7 @@ from typing import Literal, cast
 
 from redloom.datasets.selection import sample
 from redloom.domain.case import Case, CaseStatus
+from redloom.domain.clusters import cluster_names
 from redloom.domain.harm import Harm
 from redloom.domain.release import (
     Manifest,
@@ -195,7 +196,7 @@ def freeze(
 ) -> StoredRelease:
     """Freeze the chosen cases, given with their review states; raises InputError with ``issues`` and its own.
 
-    The cases go by twice, once for what is under them, and are never held whole.
+    The cases go by three times, for what is under them and for what joins them first, and are never held whole.
     """
     stored = unit.definitions(study)
     issues = list(issues)
@@ -226,7 +227,9 @@ def freeze(
     )
     tally = _Tally(salt)
     definitions = {key: under[key].definition for key in under if key in used}
-    frozen = _freeze(cases(), definitions, chosen, version, options.held_out)
+    frames = Frames(definitions)
+    clusters = cluster_names(frames, (cast(Case, one.definition) for one in cases()))
+    frozen = _freeze(zip(cases(), clusters, strict=True), frames, chosen, version, options.held_out)
     releases.add_cases(number, tally.count(frozen))
     manifest = Manifest(
         study=study,
@@ -318,17 +321,17 @@ def _not_ready(
 
 
 def _freeze(
-    cases: Iterable[StoredVersion],
-    definitions: Mapping[tuple[str, str], Definition],
+    cases: Iterable[tuple[StoredVersion, str]],
+    frames: Frames,
     states: Mapping[str, CaseStatus],
     version: str,
     held_out: float,
 ) -> Iterator[tuple[ReleasedCase, int]]:
-    frames, closed = Frames(definitions), closures(definitions)
+    closed = closures(frames.definitions)
     seen: set[bytes] = set()
-    for ordinal, stored in enumerate(cases):
+    for ordinal, (stored, cluster) in enumerate(cases):
         case = cast(Case, stored.definition)
-        cluster, stimulus = frames.cluster(case), frames.stimulus(case)
+        stimulus = frames.stimulus(case)
         under = [closed[(reference.kind, reference.slug)] for reference in case.references()]
         released = ReleasedCase(
             ordinal=ordinal,
