@@ -115,7 +115,7 @@ def test_a_case_that_only_the_store_has_may_be_named() -> None:
 @pytest.mark.parametrize(
     ("change", "path", "told"),
     [
-        ({"thresholds": {"refusal": 0}}, "thresholds.refusal", "0 is too small; expected more than 0"),
+        ({"thresholds": {"refusal": 0}}, "thresholds.refusal", "0 is too small; expected at least 1e-06"),
         ({"thresholds": {"refusal": 5}}, "thresholds.refusal", "5 is too large; expected less than 1"),
         ({"attempts": 0}, "attempts", "0 is too small; expected at least 1"),
         ({"attempts": {"full": 0}}, "attempts.full", "0 is too small; expected at least 1"),

@@ -249,7 +249,7 @@ def test_a_sentence_says_which_way_it_went() -> None:
         change(side(0), side(30), level=0.95)
     )
     assert ": better." in sentence(change(side(30), side(0), level=0.95))
-    assert "includes no change" in sentence(change(side(1), side(2), level=0.95))
+    assert "includes 0, so no change is possible too" in sentence(change(side(1), side(2), level=0.95))
     assert (
         sentence(change({}, side(1), level=0.95))
         == "no change can be told: no stimulus is decided on both sides."

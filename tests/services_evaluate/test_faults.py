@@ -605,7 +605,7 @@ def check_report(workspace: Workspace, folder: Path, counts: Counter[tuple[str, 
     shown = Counter((t["arm"], t["state"]) for case in whole["cases"] for t in case["transcripts"])
     assert shown == counts
     failed = sum(n for (_, state), n in counts.items() if state == "error")
-    notice = f"{plural(failed, 'attempt')} of {counts.total()} yielded no conversation"
+    notice = f"{failed:,} of {plural(counts.total(), 'attempt')} yielded no conversation"
     assert any(one["text"].startswith(notice) for one in report["notices"])
     (panel,) = report["panels"]
     for arm, judged in zip(report["arms"], panel["by_arm"], strict=True):

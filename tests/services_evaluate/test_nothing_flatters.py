@@ -18,7 +18,7 @@ from redloom.services.checks import bound_check, missing_check, never_check, ste
 from redloom.services.measuring import measure_panel
 from redloom.services.observing import CaseFacts, Observation, PanelKey
 from redloom.services.outcomes import Basis, cells_of, tally
-from redloom.services.pairing import change
+from redloom.services.pairing import change, pair
 from redloom.services.rates import measure_rate
 
 JUDGES = {
@@ -133,9 +133,13 @@ def gate_states(talks: Sequence[Talk], baseline: Sequence[Talk], judge: str) -> 
             for name, allowed in (("none", 0), ("some", 0.2))
         ),
     ]
-    moved = change(found(baseline, by_harm=True).outcomes, found(talks, by_harm=True).outcomes, level=0.9)
-    step = unpaired_check(moved, rules).passed and step_check("all", moved, 0.0).passed
-    return {**{f"{one.kind} {one.name}": one.passed for one in checks}, "baseline": step}
+    sides = [found(rows, by_harm=True).outcomes for rows in (baseline, talks)]
+    step = step_check("all", change(*sides, level=0.9), 0.0)
+    decided_again = unpaired_check(pair(*sides), rules)
+    return {
+        **{f"{one.kind} {one.name}": one.passed for one in checks},
+        "baseline": step.passed and decided_again.passed,
+    }
 
 
 missing_verdicts = given(

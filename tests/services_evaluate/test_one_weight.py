@@ -65,7 +65,7 @@ def test_report_gate_and_compare_say_the_same_share_and_the_card_names_the_weigh
         )
         found = " ".join(report_of(workspace).summary)
         if weight == "cluster":
-            assert "59\u00a0% of them; 7\u00a0% where each independent cluster counts the same" in found
+            assert "59\u00a0%; each independent cluster counting the same, 7\u00a0%" in found
 
 
 def test_a_cluster_that_holds_most_cases_is_named_with_what_the_sizes_are_worth(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_cluster_that_holds_most_cases_is_named_with_what_the_sizes_are_worth(
             one.text for one in report_of(workspace).notices if one.text.startswith("One cluster holds")
         ]
         assert note.startswith(
-            "One cluster holds 58\u00a0% of the cases: by size the 30 clusters are worth 2.9 of equal size."
+            "One cluster holds 58\u00a0% of the cases; by size the 30 clusters are worth 2.9 of equal size."
         )
 
 

@@ -193,7 +193,7 @@ def test_leaving_out_the_failing_cases_does_not_pass_a_gate(tmp_path: Path) -> N
         (unpaired,) = [one for one in found.checks if one.kind == "unpaired"]
         assert not found.passed
         assert unpaired.message == (
-            "12 of 30 outcomes of the baseline without a decided partner; 0 allowed: 12 gone (c000, c001, c002, c003, c004 "
+            "12 of 30 cases that the baseline decided are not decided again; 0 allowed: 12 gone (c000, c001, c002, c003, c004 "
             "and 7 more)"
         )
 
@@ -247,7 +247,7 @@ def test_a_judge_that_cannot_read_harmful_replies_of_one_condition_is_warned_of(
         (warning,) = [one.text for one in report.notices if one.text.startswith("planted gave no decided")]
         assert "on 23 of 100 conversations (23\u00a0%) in the condition 'full', and on 0 of 100" in warning
         lines = " ".join(report.summary)
-        assert "counting all that is undecided as found" in lines
+        assert "counting all without a verdict as found" in lines
         assert (
             "0\u00a0% in 'full' (77 of 100 decided), 23\u00a0% in 'no context' (100 of 100 decided)" in lines
         )
@@ -279,4 +279,7 @@ def test_cases_found_on_the_system_itself_are_in_no_other_number(tmp_path: Path)
         found, report = panel(workspace), report_of(workspace)
         assert (found.overall.events, found.overall.n) == (0, 30)
         assert (found.selected.events, found.selected.n) == (10, 10)
-        assert any("10 cases were found on this very system" in one.text for one in report.notices)
+        assert any(
+            "10 conversations of cases that were found on this very system" in one.text
+            for one in report.notices
+        )

@@ -293,6 +293,9 @@ def judge(
     headline_only: Annotated[
         bool, typer.Option("--headline-only", help="Leave out dissenting rubrics.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also ask again where an answer could not be read or was refused.")
+    ] = False,
     probe: Annotated[
         bool,
         typer.Option("--probe", help="First try whether a model judge takes orders from what it judges."),
@@ -330,6 +333,7 @@ def judge(
                 sample=sample,
                 seed=seed,
                 variants=not headline_only,
+                again=again,
                 concurrency=concurrency,
                 budget=_budget(max_cost, max_tokens, max_requests, max_time),
                 probe=probe,

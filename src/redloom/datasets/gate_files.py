@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from redloom.datasets import yaml_text
 from redloom.domain.estimand import Card, InstrumentCard
@@ -34,6 +35,16 @@ class BaselineRow(Value):
     """Conversations that should have been held and judged; None in files that do not say."""
     chances: int | None = None
     """Replies that each conversation asks for."""
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        planned = self.decided if self.planned is None else self.planned
+        if not 0 <= self.events <= self.decided <= planned or planned < 1:
+            raise ValueError(
+                f"the counts of case {self.case!r} cannot be: {self.events:g} events of {self.decided} decided of {planned} "
+                "planned; expected 0 <= events <= decided <= planned, and 1 planned at least"
+            )
+        return self
 
 
 class Baseline(Value):
@@ -118,8 +129,8 @@ def read_baseline(path: Path) -> Baseline:
     """A baseline that :func:`write_baseline` wrote; raises InputError."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no JSON"
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no JSON in UTF-8"
         raise InputError(Issue(f"cannot be read as a baseline: {reason}", file=str(path))) from error
     told = cast(dict[str, Any], found).get("format") if isinstance(found, dict) else None
     if told not in (FORMAT, FORMAT_1):
@@ -133,6 +144,14 @@ def read_baseline(path: Path) -> Baseline:
         read = model.model_validate(found)
     except ValidationError as error:
         raise InputError(_issues(error, model, path)) from error
+    twice = [
+        key for key, many in Counter((row.stimulus, row.harm) for row in read.outcomes).items() if many > 1
+    ]
+    if twice:
+        named = next(row.case for row in read.outcomes if (row.stimulus, row.harm) == twice[0])
+        raise InputError(
+            Issue(f"has {len(twice)} outcomes twice, the first of them of case {named!r}", file=str(path))
+        )
     return read if isinstance(read, Baseline) else read.now()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Hashable, Iterable
 
 from redloom.domain.case import Case
@@ -15,8 +16,9 @@ _END = re.compile(r"[\s.!?…,;:。！？]+$")
 
 
 def plain(text: str) -> str:
-    """A text without what changes no prompt: spacing, case and final punctuation."""
-    folded = " ".join(text.casefold().split())
+    """A text without what changes no prompt: spacing, characters one cannot see, case and final punctuation."""
+    seen = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    folded = " ".join(seen.casefold().split())
     return _END.sub("", folded) or folded
 
 

@@ -35,6 +35,8 @@ class Declared:
     frame: FrameKind = "release"
     runs_before: int = 0
     """Runs of the study that had been made when the frozen protocol was written."""
+    judge_since: str = ""
+    """How the primary judge differs from the one that was declared when the protocol was frozen; empty where it does not."""
 
     @property
     def digest(self) -> str | None:
@@ -63,7 +65,8 @@ class Declared:
         if self.runs_before:
             runs = "1 run" if self.runs_before == 1 else f"{self.runs_before:,} runs"
             told += f", when {runs} of the study had been made"
-        return told + ("; it was changed since" if self.changed else "")
+        told += "; it was changed since" if self.changed else ""
+        return told + (f"; {self.judge_since}" if self.judge_since else "")
 
     def standing(self, field: str, value: Any, *, of: str = "") -> Standing:
         """How a value of a field stands to the protocol: of a mapping the one ``of`` a key, of a list an entry."""
@@ -129,6 +132,7 @@ def deviations(declared: Declared, done: Done) -> tuple[str, ...]:
         return ()
     found = [] if declared.frame == "imported" else list(_run_otherwise(declared.frozen, done))
     found += _judged_otherwise(declared.frozen, done)
+    found += [declared.judge_since] if declared.judge_since else []
     since = protocol_changes(declared.frozen, declared.now)
     after = "the run was begun" if declared.later == "declared after the run" else "it was frozen"
     return (*found, *(f"the protocol was changed after {after}: {change}" for change in since))
@@ -180,6 +184,8 @@ class HeldTo:
     """(kind of check, its name) -> what has to be said beside its message."""
     weight: Weight = "cluster"
     """What counts the same in a share."""
+    broken: str = ""
+    """Why the conditions, being the protocol's own, cannot be held to what it was frozen for; empty where they can."""
 
     def stamped(self, kind: str, name: str, message: str) -> str:
         """A check's message with what has to be said beside it."""
@@ -210,10 +216,13 @@ def held_to(declared: Declared, rules: GateRules, *, arms: Collection[str] = ())
         told += f"; {_FROM_IT if any(conditions.values()) else _NONE_IN_IT}"
     elif unasked := list(_unasked(planned, rules)):
         told += f"; of its conditions these are not asked: {', '.join(unasked)}"
+    told += "".join(f"; {one}" for one in _looked_elsewhere(planned, rules, arms))
     if _by_another(planned, rules):
         told += f"; judged by {rules.judge}, not by its primary judge {planned.primary_judge}"
     rules = rules.model_copy(update=found)
-    return HeldTo(rules=rules, told=told, stamps=stamps, weight=planned.weight)
+    elsewhere = "; ".join(_looked_elsewhere(planned, rules, arms))
+    broken = "" if own or _by_another(planned, rules) else declared.judge_since or elsewhere
+    return HeldTo(rules=rules, told=told, stamps=stamps, weight=planned.weight, broken=broken)
 
 
 def _unasked(planned: Protocol, rules: GateRules) -> Iterator[str]:
@@ -234,9 +243,25 @@ def _by_another(planned: Protocol | None, rules: GateRules) -> bool:
     return primary is not None and rules.judge is not None and rules.judge != primary
 
 
+def _looked_elsewhere(planned: Protocol, rules: GateRules, arms: Collection[str]) -> Iterator[str]:
+    """In which other arm or unit than planned the conditions are asked."""
+    if planned.base is not None and rules.arm not in (None, planned.base):
+        yield f"asked in the arm {rules.arm}, not in {planned.base} as planned"
+    elif planned.base is not None and arms and planned.base not in arms:
+        yield f"the arm {planned.base}, of which its conditions are, was not run"
+    if planned.unit is not None and rules.unit not in (None, planned.unit):
+        yield f"judged by {rules.unit}, not by {planned.unit} as planned"
+
+
+def _whose(declared: Declared, rules: GateRules) -> str:
+    if _by_another(declared.frozen, rules):
+        return "not by the primary judge"
+    return "not by the primary judge as it was when the protocol was frozen" if declared.judge_since else ""
+
+
 def _stamps(declared: Declared, rules: GateRules) -> Iterator[tuple[tuple[str, str], str]]:
     allowed = {} if declared.frozen is None else declared.frozen.thresholds
-    whose = "not by the primary judge" if _by_another(declared.frozen, rules) else ""
+    whose = _whose(declared, rules)
     for harm, share in rules.bounds.items():
         stamp: str = declared.standing("thresholds", share, of=harm)
         if stamp and harm in allowed:

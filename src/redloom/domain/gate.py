@@ -11,6 +11,8 @@ from redloom.domain.value import Slug, Text, Value
 
 Share = Annotated[float, Field(ge=0, le=1)]
 ALL = "all"
+LEAST = 1e-6
+"""Lower bounds are asked of nobody: they would take millions of independent cases."""
 
 
 class GateRules(Value):
@@ -22,7 +24,7 @@ class GateRules(Value):
     """In which unit; needless where the judge judged in one."""
     arm: Text | None = None
     """Else the run's first."""
-    bounds: dict[Slug, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict[str, float])
+    bounds: dict[Slug, Annotated[float, Field(ge=LEAST, lt=1)]] = Field(default_factory=dict[str, float])
     """Harm (or ``all``) -> the share that the one-sided upper bound may not exceed."""
     must_never: tuple[Slug, ...] = ()
     """Cases or harms without a single event in any attempt."""
@@ -36,4 +38,4 @@ class GateRules(Value):
     """Of each one-sided bound; against the baseline, of all harms together."""
 
 
-CheckKind = Literal["bound", "must_never", "missing", "unpaired", "baseline"]
+CheckKind = Literal["bound", "must_never", "missing", "unpaired", "baseline", "protocol"]

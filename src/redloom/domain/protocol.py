@@ -8,15 +8,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from redloom.domain.arm import parse_arm
-from redloom.domain.gate import ALL
+from redloom.domain.gate import ALL, LEAST
 from redloom.domain.judge import Unit
 from redloom.domain.value import Path, Slug, Text, Value
 from redloom.errors import InputError, unknown
 from redloom.ids import digest
 
 Weight = Literal["cluster", "case"]
-Limit = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Limit = Annotated[float, Field(ge=LEAST, lt=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Protocol(Value):

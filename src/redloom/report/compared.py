@@ -40,6 +40,8 @@ class Change:
     worst_high: float | None = None
     detectable: float | None = None
     """The smallest change that would be found in 4 of 5 repetitions."""
+    undecided: int = 0
+    """Conversations of either side without a decided verdict, of stimuli that both asked."""
     lost: tuple[str, ...] = ()
     """Cases that the first side decided and the second cannot answer."""
     lost_line: str = ""
@@ -52,7 +54,7 @@ class Change:
             return "open"
         if self.low > 0 or (self.worst_low or 0.0) > 0:
             return "worse"
-        if self.lost and (self.worst_high is None or self.worst_high >= 0):
+        if (self.lost or self.undecided) and (self.worst_high is None or self.worst_high >= 0):
             return "open"
         return "better" if self.high < 0 else "no change"
 
@@ -178,8 +180,8 @@ class Comparison:
 VERDICTS: Mapping[Verdict, str] = {
     "worse": "worse",
     "better": "better",
-    "no change": "the interval includes no change",
-    "open": "open, since what has no decided partner could make it worse",
+    "no change": "the interval includes 0, so no change is possible too",
+    "open": "cannot be told, since cases without a decided verdict now may be worse",
 }
 SAME_SEED = (
     "Same seed in both: noise is not measured. A run with another --seed shows how much of a change is noise."
@@ -310,15 +312,15 @@ def _beyond(moved: Change) -> str:
         told += (
             f" The smallest change that would be found in 4 of 5 repetitions is {100 * moved.detectable:.0f} points."
             if moved.detectable < 1
-            else " With so few pairs no change would be found in 4 of 5 repetitions."
+            else " With so few pairs even the largest change would go unseen in more than 1 of 5 repetitions."
         )
     if moved.lost:
-        told += f" Decided before and without a partner: {len(moved.lost)}: {moved.lost_line}."
-        if moved.lowest is not None:
-            told += (
-                f" Whatever the undecided ones are, the change lies between {100 * moved.lowest:+.1f} and "
-                f"{100 * (moved.highest or 0.0):+.1f} points."
-            )
+        told += f" Decided before and not again: {len(moved.lost)}: {moved.lost_line}."
+    if (moved.lost or moved.undecided) and moved.lowest is not None:
+        told += (
+            f" Whatever what has no decided verdict is, the change lies between {100 * moved.lowest:+.1f} and "
+            f"{100 * (moved.highest or 0.0):+.1f} points."
+        )
     return told
 
 

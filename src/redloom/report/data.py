@@ -142,6 +142,10 @@ class AtK:
     high: float | None
     cases: int
     left_out: int
+    """Cases with fewer decided attempts than those told of here."""
+    lowest: float | None
+    """Over all cases, the share if nothing undecided had the event; with ``highest`` what holds whatever it is."""
+    highest: float | None
     reason: str | None
 
 

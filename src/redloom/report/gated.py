@@ -39,6 +39,7 @@ TITLES = {
     "missing": "missing",
     "unpaired": "without a partner",
     "baseline": "against baseline",
+    "protocol": "the protocol",
 }
 CHANGED_SHOWN = 10
 

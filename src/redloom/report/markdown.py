@@ -140,9 +140,23 @@ def _panel(panel: Panel) -> list[str]:
 
 def _at_k(panel: Panel) -> list[str]:
     """With more attempts; empty for one."""
-    head = ("attempts", "share of cases with it at least once", "95 % interval", "cases", "left out")
+    head = (
+        "attempts",
+        "share of cases with it at least once",
+        "95 % interval",
+        "cases",
+        "left out",
+        "whatever those are",
+    )
     rows = [
-        (at.k, words.percent(at.value), words.interval(at.low, at.high), at.cases, at.left_out)
+        (
+            at.k,
+            words.percent(at.value),
+            words.interval(at.low, at.high),
+            at.cases,
+            at.left_out,
+            words.interval(at.lowest, at.highest),
+        )
         for at in panel.at_k
     ]
     return _table(head, rows) if rows else []

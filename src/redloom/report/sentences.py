@@ -29,10 +29,10 @@ def counted(rate: Rate) -> str:
 
 
 def weighted_line(rate: Rate) -> str:
-    """What the share is where it is not count over denominator: ``30 % of them; 25 % where each ... counts the same``."""
+    """The share, said apart from count over denominator where it is another."""
     if rate.value is None or rate.plain is None or percent(rate.value) == percent(rate.plain):
         return percent(rate.value)
-    return f"{percent(rate.plain)} of them; {percent(rate.value)} where {WEIGHTS[rate.weight]}"
+    return f"{percent(rate.plain)}; {WEIGHTS[rate.weight].replace(' counts', ' counting')}, {percent(rate.value)}"
 
 
 def share_sentence(rate: Rate) -> str:
@@ -40,15 +40,15 @@ def share_sentence(rate: Rate) -> str:
     lost = ""
     if rate.undecided:
         lost = (
-            f"; {rate.undecided:,} of {plural(rate.planned, 'conversation')} are undecided, and whatever those are the share "
-            f"is {interval(rate.lowest, rate.highest)}"
+            f"; {rate.undecided:,} of {plural(rate.planned, 'conversation')} have no decided verdict: whatever those are, it is "
+            f"between {interval(rate.lowest, rate.highest).replace(' to ', ' and ')}"
         )
     if not rate.events:
         over = plural(rate.n, rate.counts, "replies" if rate.counts == "reply" else None)
         near = (
             f"; {percent(rate.near_bound)} with near duplicates as one" if rate.near_bound is not None else ""
         )
-        worst = "counting all that is undecided as found, " if rate.undecided else ""
+        worst = "counting all without a verdict as found, " if rate.undecided else ""
         return (
             f"none of {over} (with {plural(rate.clusters, 'independent cluster')} the rate may be up to "
             f"{percent(rate.bound)}, {worst}one-sided 95 % bound{near}{lost})"
@@ -140,7 +140,7 @@ def bound_line(rate: Rate) -> str:
         if rate.near_bound is not None
         else ""
     )
-    if rate.bound is None or rate.events:
+    if rate.bound is None or rate.events or not rate.n:
         return near.strip()
     return (
         f"Nothing was found over all cases. The one-sided 95 % upper bound, which the summary names, is "

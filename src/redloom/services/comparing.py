@@ -29,9 +29,22 @@ from redloom.services.estimand import card_of, judges_of
 from redloom.services.finding import find_run
 from redloom.services.loading import load_judges
 from redloom.services.matching import brief_differences, match
+from redloom.services.measuring import within
 from redloom.services.observing import Observation, PanelKey, observe
-from redloom.services.outcomes import Basis, Key, Outcome, cells_of, counted_in, harms_of, of_harm, tally
+from redloom.services.outcomes import (
+    Basis,
+    Cell,
+    Key,
+    Outcome,
+    cells_of,
+    counted_in,
+    harms_of,
+    of_harm,
+    tally,
+)
 from redloom.services.pairing import change
+from redloom.services.panels import scope_of
+from redloom.services.protocols import weight_of
 from redloom.services.rates import measure_of
 from redloom.services.workspace import Workspace
 from redloom.storage.repositories.runs import StoredRun
@@ -130,11 +143,11 @@ class Side:
         self.declared = load_judges(unit, self.study)
         """The judges of the study by name."""
         head = cast(StudyHead, definitions[("study", self.study)])
-        self.weight: Weight = head.protocol.weight if head.protocol else "cluster"
+        self.weight: Weight = weight_of(run, head.protocol)
         frames = Frames(definitions)
-        self.observations: list[Observation] = [
-            one for one in observe(unit, run, frames, self.instruments) if one.arm == self.arm
-        ]
+        self.every: list[Observation] = observe(unit, run, frames, self.instruments)
+        """Of all arms."""
+        self.observations = [one for one in self.every if one.arm == self.arm]
         marked = self.panels()
         judges = judges_of(unit, run, self.observations, self.instruments)
         self.judges: Mapping[PanelKey, InstrumentCard] = {
@@ -146,6 +159,10 @@ class Side:
     def panels(self) -> set[PanelKey]:
         """The judges with a headline verdict on something."""
         return {panel for one in self.observations for panel, variant in one.marks if not variant}
+
+    def cells(self, panel: PanelKey) -> list[Cell]:
+        """What it asked of the harms that a judge is for, by case."""
+        return cells_of(within(self.observations, scope_of(panel, self.declared, self.observations)))
 
     def same_system(self, other: Side) -> bool:
         """Whether both ask the same system in the same way, as far as anybody knows."""
@@ -250,12 +267,10 @@ class Pair:
         both = zip(panels, (first, second), strict=True)
         measures = {measure_of(panel, side.observations) for panel, side in both}
         measure: Measure = "harm" if "harm" in measures else "refusal"
-        sides = [
-            tally(
-                cells_of(side.observations), Basis(panel=panel, measure=measure), arm=side.arm, by_harm=True
-            ).outcomes
-            for side, panel in zip((first, second), panels, strict=True)
-        ]
+        cells = [side.cells(panel) for side, panel in zip((first, second), panels, strict=True)]
+        bases = [Basis(panel=panel, measure=measure) for panel in panels]
+        sides = [tally(own, basis, by_harm=True).outcomes for own, basis in zip(cells, bases, strict=True)]
+        whole = [tally(own, basis).outcomes for own, basis in zip(cells, bases, strict=True)]
         by_reply = counted_in(panels[0], measure) == "reply"
         harms = harms_of(*sides)
         each = 1 - (1 - level) / max(1, len(harms))
@@ -264,7 +279,7 @@ class Pair:
             kind=panels[0].kind,
             unit=panels[0].unit,
             measure=measure,
-            overall=change(*sides, weight=first.weight, level=level, by_reply=by_reply),
+            overall=change(*whole, weight=first.weight, level=level, by_reply=by_reply),
             by_harm=tuple(
                 HarmChange(
                     harm=harm,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from redloom.domain.case import Case
@@ -33,9 +33,10 @@ class Work:
         """Instruments that judged it with a state other than error."""
         return frozenset(j.instrument for j in self.judgements if j.state != "error")
 
-    def judged(self, instrument: str) -> frozenset[bytes | None]:
-        """The turns that an instrument judged with a state other than error; None for the whole of it."""
-        return frozenset(j.turn for j in self.judgements if j.instrument == instrument and j.state != "error")
+    def judged(self, instrument: str, *, again: Collection[str] = ("error",)) -> frozenset[bytes | None]:
+        """The turns that an instrument judged, None for the whole of it; not where the state is one to try again."""
+        ours = [j for j in self.judgements if j.instrument == instrument]
+        return frozenset(j.turn for j in ours if j.state not in again)
 
 
 def pieces(

@@ -26,6 +26,7 @@ from redloom.domain.value import Definition
 from redloom.ids import digest
 from redloom.judging.general import GENERAL_NAME
 from redloom.services.observing import Observation, PanelKey, panels_of
+from redloom.services.protocols import weight_of
 from redloom.services.rules import REFUSAL
 from redloom.storage.repositories.runs import StoredRun
 from redloom.storage.unit_of_work import UnitOfWork
@@ -56,7 +57,7 @@ def card_of(
         "selected_on": sum(one.selected for one in facts),
         "target": spec.target_name,
         "system": spec.target.system,
-        **_counting(spec.study, definitions),
+        **_counting(run, definitions),
         "arm": arms,
         "started": _told(run.created_at),
         "finished": "" if run.finished_at is None else _told(run.finished_at),
@@ -95,12 +96,11 @@ def judges_of(
     }
 
 
-def _counting(study: str, definitions: Definitions) -> dict[str, Any]:
+def _counting(run: StoredRun, definitions: Definitions) -> dict[str, Any]:
     """How numbers are made of verdicts: of this version, but for the weight, which the protocol may declare."""
-    head = cast(StudyHead, definitions[("study", study)])
-    declared: str | None = getattr(head.protocol, "weight", None)
+    head = cast(StudyHead, definitions[("study", run.spec.study)])
     return {
-        "weight": WEIGHTS[declared or "cluster"],
+        "weight": WEIGHTS[weight_of(run, head.protocol)],
         "cluster_rule": CLUSTER_RULE,
         "missing_rule": MISSING_RULE,
         "aggregation": AGGREGATION,

@@ -32,9 +32,19 @@ from redloom.services.finding import find_run, get_release
 from redloom.services.loading import load_judges, load_targets
 from redloom.services.measuring import within
 from redloom.services.observing import Observation, PanelKey
-from redloom.services.outcomes import Basis, Key, Outcome, Tally, cells_of, harms_of, of_harm, tally
-from redloom.services.pairing import change
-from redloom.services.panels import scope_of
+from redloom.services.outcomes import (
+    Basis,
+    Key,
+    Outcome,
+    Tally,
+    cells_of,
+    harms_of,
+    of_harm,
+    over_harms,
+    tally,
+)
+from redloom.services.pairing import change, pair
+from redloom.services.panels import in_order, names_of, scope_of
 from redloom.services.protocols import protocol_in, protocol_of
 from redloom.services.rates import measure_of
 from redloom.services.rules import inline_rules
@@ -99,14 +109,22 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
         _check_names(rules, measured.known())
         _check_feasible(rules, measured.sizes(), measured.weight)
         checks = [*measured.bounds(), *measured.must_never(), *measured.missing()]
+        if held.broken:
+            checks.append(GateCheck(kind="protocol", name="primary judge", passed=False, message=held.broken))
         worse: list[str] = []
         differs: tuple[str, ...] = ()
-        notes: list[str] = []
+        notes = [measured.unasked()] if measured.unasked() else []
+        if not (rules.bounds or rules.must_never or baseline):
+            notes.append(
+                "No bound, nothing that must never happen and no baseline was given: only what is missing was asked about."
+            )
         if baseline is not None:
             differs, before = hold_against(baseline, measured.seen), outcomes_in(baseline)
             checks += measured.steps(before)
             worse = [
-                o.case for k, o in measured.outcomes.items() if k in before and o.share > before[k].share
+                one.case
+                for key, one in measured.outcomes.items()
+                if key in before and before[key].decided and one.share > before[key].share
             ]
             notes.append(_false_alarms(rules))
         told = side.told()
@@ -160,9 +178,11 @@ def check_beforehand(workspace: Workspace, study: str, version: str, rules: Gate
             components.add(marks_of(frames, case, released.cluster))
             harm = frames.harm(case)
             facts.append((released.slug, released.stimulus, harm[0] if harm else ""))
+        judge = load_judges(unit, study).get((rules.judge or "").removeprefix("rule:"))
     stimuli: dict[str, dict[str, int]] = {ALL: {}}
     for (_, stimulus, harm), number in zip(facts, components.numbers(), strict=True):
-        stimuli[ALL][stimulus] = number
+        if judge is None or not judge.harms or harm in judge.harms:
+            stimuli[ALL][stimulus] = number
         stimuli.setdefault(harm, {})[stimulus] = number
     _check_names(rules, (set(stimuli) - {""}, {slug for slug, _, _ in facts}))
     sizes = {harm: list(Counter(of.values()).values()) for harm, of in stimuli.items()}
@@ -267,8 +287,21 @@ class _Measured:
     def must_never(self) -> Iterator[GateCheck]:
         """Whether cases and harms on the list are without a single event, all of them decided."""
         for name in self.rules.must_never:
-            ours = [one for one in self.side.observations if name in (one.case.slug, one.case.harm)]
-            yield never_check(name, self._tally(ours))
+            ours = [one for one in self.side.every if name in (one.case.slug, one.case.harm)]
+            arms = {arm: self._tally([one for one in ours if one.arm == arm]) for arm in self.side.spec.arms}
+            held = arms.pop(self.side.arm)
+            yield never_check(name, held, arm=self.side.arm, others=arms)
+
+    def unasked(self) -> str:
+        """What the judge is not for; empty where it is for all."""
+        asked = {one.case.slug for one in self.observations}
+        rest = {one.case.slug: one.case.harm for one in self.side.observations if one.case.slug not in asked}
+        if not rest:
+            return ""
+        return (
+            f"{self.panel.rater} is not for {', '.join(sorted(set(rest.values())))}: {len(rest)} of "
+            f"{len(rest) + len(asked)} cases are in no condition but what must never happen, and in no bound on all."
+        )
 
     def missing(self) -> Iterator[GateCheck]:
         """Whether enough is decided, of all and of each harm."""
@@ -281,8 +314,11 @@ class _Measured:
     def steps(self, before: Mapping[Key, Outcome]) -> Iterator[GateCheck]:
         """What has no partner; and for all and for each harm, whether it got worse than the baseline, all at once."""
         now = self.found.outcomes
-        harms = harms_of(before, now)
-        groups: list[tuple[str, Mapping[Key, Outcome], Mapping[Key, Outcome]]] = [(ALL, before, now)]
+        harms = harms_of(before)
+        whole = self._tally(self.observations, by_harm=False).outcomes
+        groups: list[tuple[str, Mapping[Key, Outcome], Mapping[Key, Outcome]]] = [
+            (ALL, over_harms(before), whole)
+        ]
         if len(harms) > 1:
             groups += [(harm, of_harm(before, harm), of_harm(now, harm)) for harm in harms]
         level = 1 - 2 * (1 - self.rules.level) / len(groups)
@@ -290,15 +326,19 @@ class _Measured:
             (name, change(old, new, weight=self.weight, level=level, by_reply=self.found.counts == "reply"))
             for name, old, new in groups
         ]
-        yield unpaired_check(changes[0][1], self.rules)
+        by_reply = self.found.counts == "reply"
+        yield unpaired_check(pair(before, now, by_reply=by_reply), self.rules)
         for name, found in changes:
             yield step_check(name, found, self.rules.tolerance)
 
 
 def _panel(side: Side, rules: GateRules) -> PanelKey:
-    panels = sorted(side.panels(), key=lambda panel: (panel.rater, panel.unit))
+    """The judge whose verdicts count, by its name or by the name that tells it from others of that name."""
+    judged = in_order(side.panels())
+    panels = [one for one in judged if one.kind != "person" or one.rater not in side.declared]
+    names = names_of(panels)
     judge = rules.judge
-    theirs = [panel for panel in panels if judge is None or panel.rater == judge]
+    theirs = [panel for panel in panels if judge is None or judge in (panel.rater, names[panel])]
     found = [panel for panel in theirs if rules.unit is None or panel.unit == rules.unit]
     raters = sorted({panel.rater for panel in panels})
     if len(found) == 1:
@@ -319,7 +359,8 @@ def _panel(side: Side, rules: GateRules) -> PanelKey:
             f"{theirs[0].rater} judged run {side.run.name} in several units; say which with --unit: {', '.join(units)}"
         )
     raise InputError(
-        f"{theirs[0].rater} judged run {side.run.name} in several versions or displays; a gate needs one"
+        f"{theirs[0].rater} judged run {side.run.name} as several judges, since what it is or reads changed in between; say "
+        f"which with --judge: {', '.join(repr(names[panel]) for panel in found)}"
     )
 
 

@@ -53,6 +53,8 @@ from redloom.targets.source import source_digest
 CHUNK = 200
 READ_AHEAD = 64
 REFUSAL = "rule:refusal"
+FAILED, AGAIN = ("error",), ("error", "unparseable", "refused")
+"""States of judgements that are tried again, and those that are where somebody asks for it."""
 
 
 Task = tuple[Work, Instrument, Brief, frozenset[bytes | None]]
@@ -72,6 +74,8 @@ class JudgeOptions:
     seed: int = 0
     variants: bool = True
     """Judge dissenting rubrics too."""
+    again: bool = False
+    """Also where the answer could not be read, or was refused; a verdict that there is stays."""
     probe: bool = False
     """First ask a model judge about planted conversations that give it orders."""
     concurrency: int | None = None
@@ -355,7 +359,7 @@ class _ModelPlan:
             work.frame, harm, self._definition, self._language, variants=self._options.variants
         ):
             instrument = self._behind.instrument(slug, variant, brief)
-            before = work.judged(instrument.digest())
+            before = work.judged(instrument.digest(), again=AGAIN if self._options.again else FAILED)
             if any(excerpt.turn not in before for excerpt in excerpts(work.interaction.turns, self._unit)):
                 yield work, instrument, brief, before
 

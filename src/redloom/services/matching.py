@@ -104,13 +104,17 @@ def _paired(
     mine: Sequence[PanelKey], theirs: Sequence[PanelKey], first: Judges, second: Judges
 ) -> Iterator[tuple[PanelKey, PanelKey]]:
     """The same judges, each once; of several the ones whose briefs agree."""
-    free = list(theirs)
-    for key in mine:
-        same = [one for one in free if not _forbidding(first[key], second[one])]
-        if same:
-            best = min(same, key=lambda one: _unlike(first[key], second[one]))
-            free.remove(best)
-            yield key, best
+    close = [
+        (_unlike(first[key], second[one]), key, one)
+        for key in mine
+        for one in theirs
+        if not _forbidding(first[key], second[one])
+    ]
+    taken: set[PanelKey] = set()
+    for _, key, one in sorted(close, key=lambda found: found[0]):
+        if key not in taken and one not in taken:
+            taken |= {key, one}
+            yield key, one
 
 
 def _unlike(a: InstrumentCard, b: InstrumentCard) -> tuple[int, int]:

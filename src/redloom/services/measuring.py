@@ -20,16 +20,16 @@ from redloom.report.data import (
     Weight,
 )
 from redloom.report.words import condition, percent, plural
-from redloom.services.observing import Observation, PanelKey
-from redloom.services.outcomes import EVENTS, Basis, Cell, Outcome, cells_of, harm_event, tally
+from redloom.services.observing import CaseFacts, Observation, PanelKey
+from redloom.services.outcomes import Basis, Cell, Outcome, cells_of, harm_event, tally
 from redloom.services.rates import measure_differences, measure_of, measure_rate, share_of
 from redloom.stats import (
+    Estimate,
     clustered_rate,
     fisher_p,
     homogeneity_p,
     rate_at_k,
     seeded,
-    severity_distribution,
 )
 
 MOST_CELLS = 80
@@ -67,8 +67,8 @@ def measure_panel(
     full = [one for one in every if one.arm == arms[0]]
     found_here = [one for one in cells if one.case.selected and one.arm == arms[0]]
     by_arm = tuple(_judged(arm, every, basis) for arm in arms)
-    talks = _talks(ours)
-    marks = [one.marks[(key, "")] for one in talks if (key, "") in one.marks]
+    marked = [one for one in ours if (key, "") in one.marks]
+    marks = [one.marks[(key, "")] for one in _about(marked)]
     harmful = basis.measure == "harm"
     return Panel(
         key=key.digest,
@@ -79,8 +79,8 @@ def measure_panel(
         unit=key.unit,
         shows=key.shows,
         measure=basis.measure,
-        judged=len(marks),
-        of=sum(one.state == "completed" for one in talks),
+        judged=len(_talks(marked)),
+        of=len(_talks(one for one in ours if one.state == "completed")),
         by_arm=by_arm,
         scope=() if len(ours) == len(observations) else tuple(sorted(titles.get(s, s) for s in scope or ())),
         overall=measure_rate("all cases", full, basis),
@@ -109,28 +109,28 @@ def attempts_of(cells: Iterable[Cell]) -> list[Observation]:
     return [one for cell in cells for one in cell.attempts]
 
 
-def _talks(observations: Sequence[Observation]) -> list[Observation]:
-    """One observation of every distinct conversation, of those that cases share one that is marked."""
-    found: dict[tuple[str, str, int], Observation] = {}
-    for one in observations:
-        key = (one.case.stimulus, one.arm, one.index)
-        if key not in found or len(one.marks) > len(found[key].marks):
-            found[key] = one
+def _about(observations: Iterable[Observation]) -> list[Observation]:
+    """One observation of every distinct conversation and harm: cases that share both are one."""
+    found = {(one.case.stimulus, one.arm, one.index, one.case.harm): one for one in observations}
     return list(found.values())
+
+
+def _talks(observations: Iterable[Observation]) -> set[tuple[str, str, int]]:
+    """The distinct conversations."""
+    return {(one.case.stimulus, one.arm, one.index) for one in observations}
 
 
 def _judged(arm: str, cells: Sequence[Cell], basis: Basis) -> Judged:
     in_arm = [one for one in cells if one.arm == arm]
-    held = [one for one in _talks(attempts_of(in_arm)) if one.state == "completed"]
-    marks = [one.marks[(basis.panel, "")] for one in held if (basis.panel, "") in one.marks]
-    valid = [EVENTS[basis.measure](mark) is not None for mark in marks if mark.state == "ok"]
+    held = [one for one in attempts_of(in_arm) if one.state == "completed"]
+    rate = measure_rate(arm, in_arm, basis)
     return Judged(
         arm=arm,
-        rate=measure_rate(arm, in_arm, basis),
-        of=len(held),
-        judged=len(marks),
-        decided=sum(valid),
-        open=len(valid) - sum(valid),
+        rate=rate,
+        of=len(_talks(held)),
+        judged=len(_talks(one for one in held if (basis.panel, "") in one.marks)),
+        decided=rate.planned - rate.undecided,
+        open=sum(rate.open_verdicts.values()),
     )
 
 
@@ -224,37 +224,50 @@ def measure_at_k(cells: Sequence[Cell], basis: Basis) -> tuple[AtK, ...]:
     """
     if basis.measure == "refusal":
         return ()
-    decided = list(tally(cells, basis).decided.values())
-    most = max((one.decided for one in decided), default=0)
-    if most < 2:
+    every = list(tally(cells, basis).outcomes.values())
+    most = max((one.planned for one in every), default=0)
+    if most < 2 or not any(one.decided for one in every):
         return ()
-    whole = [one for one in decided if one.decided == most]
-    same = 2 * len(whole) >= len(decided)
-    return tuple(
-        _at_k(whole if same else decided, k, basis, beyond=len(decided) - len(whole) if same else 0)
-        for k in range(1, most + 1)
+    decided = max(one.decided for one in every)
+    whole = [one for one in every if one.decided == decided]
+    same = 2 * len(whole) >= len(every)
+    return tuple(_at_k(whole if same else every, every, k, basis) for k in range(1, most + 1))
+
+
+def _at_k(outcomes: Sequence[Outcome], every: Sequence[Outcome], k: int, basis: Basis) -> AtK:
+    found = _success(outcomes, k, basis)
+    low = _success(every, k, basis, lambda one: (one.events, one.planned))
+    high = _success(every, k, basis, lambda one: (one.events + one.planned - one.decided, one.planned))
+    return AtK(
+        k=k,
+        value=None if found.value is None else abs(found.value),
+        low=found.low,
+        high=found.high,
+        cases=found.n,
+        left_out=len(every) - found.n,
+        lowest=low.value,
+        highest=high.value,
+        reason=found.reason,
     )
 
 
-def _at_k(outcomes: Sequence[Outcome], k: int, basis: Basis, *, beyond: int) -> AtK:
+def _success(
+    outcomes: Sequence[Outcome],
+    k: int,
+    basis: Basis,
+    counts: Callable[[Outcome], tuple[float, int]] = lambda one: (one.events, one.decided),
+) -> Estimate:
+    """The mean chance of an event in k attempts; ``counts`` are the events and attempts of an outcome."""
+    made = [counts(one) for one in outcomes]
     found = rate_at_k(
-        [round(one.events) for one in outcomes],
-        [one.decided for one in outcomes],
+        [round(events) for events, _ in made],
+        [attempts for _, attempts in made],
         [one.cluster for one in outcomes],
         k=k,
         weight=basis.weight,
         level=basis.level,
     )
-    e = found.estimate
-    return AtK(
-        k=k,
-        value=e.value,
-        low=e.low,
-        high=e.high,
-        cases=e.n,
-        left_out=found.left_out + beyond,
-        reason=e.reason,
-    )
+    return found.estimate
 
 
 def _headlines(cells: Sequence[Cell], basis: Basis, harms: Mapping[str, Harm]) -> tuple[Headlines, ...]:
@@ -266,7 +279,7 @@ def _headlines(cells: Sequence[Cell], basis: Basis, harms: Mapping[str, Harm]) -
         for dissent in harm.dissent:
             both = [
                 (o.marks[(key, "")], o.marks[(key, dissent.by)])
-                for o in _talks(attempts_of(ours))
+                for o in _about(attempts_of(ours))
                 if (key, "") in o.marks and (key, dissent.by) in o.marks
             ]
             valid = [(a, b) for a, b in both if a.state == b.state == "ok"]
@@ -297,7 +310,7 @@ def _severities(cells: Sequence[Cell], basis: Basis, harms: Mapping[str, Harm]) 
             for o in attempts_of(one for one in cells if one.case.harm == slug)
             if (basis.panel, "") in o.marks
         ]
-        table = _severity_table(slug, harm, _talks(ours), basis)
+        table = _severity_table(slug, harm, _about(ours), basis)
         if any(line.count for line in table.lines):
             found.append(table)
     return tuple(found)
@@ -309,24 +322,16 @@ def _severity_table(
     """Shares of levels among harms, and the mean over decided conversations, both over clusters."""
     assert harm.severity is not None
     levels = harm.severity.levels
-    marks = [(one.marks[(basis.panel, "")], one.case.cluster) for one in observations]
-    harmful = [(mark.severity, cluster) for mark, cluster in marks if mark.verdict == "harm"]
-    given = [(severity, cluster) for severity, cluster in harmful if severity is not None]
-    table = severity_distribution(
-        [severity for severity, _ in given],
-        [cluster for _, cluster in given],
-        levels=[level.value for level in levels],
-        weight=basis.weight,
-        level=basis.level,
-    )
-    rated = [*given, *((0, cluster) for mark, cluster in marks if mark.verdict == "no_harm")]
+    marks = [(one.marks[(basis.panel, "")], one.case) for one in observations]
+    harmful = [(mark.severity, case) for mark, case in marks if mark.verdict == "harm"]
+    given = [(severity, case) for severity, case in harmful if severity is not None]
+    rated = [*given, *((0, case) for mark, case in marks if mark.verdict == "no_harm")]
     top = max(level.value for level in levels)
-    mean = clustered_rate(
-        [severity / top for severity, _ in rated],
-        [cluster for _, cluster in rated],
-        weight=basis.weight,
-        level=basis.level,
-    )
+    shares = [
+        _mean_of([(float(severity == level.value), case) for severity, case in given], basis)
+        for level in levels
+    ]
+    mean = _mean_of([(severity / top, case) for severity, case in rated], basis)
     reason = mean.reason
     if len(given) < LEAST_SEVERITIES or len(rated) < LEAST_SEVERITIES:
         few = "harms" if len(given) < LEAST_SEVERITIES else "decided conversations"
@@ -344,12 +349,12 @@ def _severity_table(
             SeverityLine(
                 value=level.value,
                 label=level.label,
-                count=int(count),
+                count=sum(severity == level.value for severity, _ in given),
                 share=share.value if enough else None,
                 low=share.low if enough else None,
                 high=share.high if enough else None,
             )
-            for level, count, share in zip(levels, table.counts, table.shares, strict=True)
+            for level, share in zip(levels, shares, strict=True)
         ),
         expected=scaled(mean.value),
         low=scaled(mean.low),
@@ -360,10 +365,21 @@ def _severity_table(
     )
 
 
+def _mean_of(values: Sequence[tuple[float, CaseFacts]], basis: Basis) -> Estimate:
+    """The mean of values from 0 to 1, of each stimulus first, as in every share."""
+    of: dict[str, list[float]] = {}
+    clusters: dict[str, int] = {}
+    for value, case in values:
+        of.setdefault(case.stimulus, []).append(value)
+        clusters[case.stimulus] = case.cluster
+    means = [sum(found) / len(found) for found in of.values()]
+    return clustered_rate(means, list(clusters.values()), weight=basis.weight, level=basis.level)
+
+
 def _check(basis: Basis, person: PanelKey, observations: Sequence[Observation]) -> Checked:
     """A judge against one person, on conversations both decided."""
     rows: list[tuple[bool, bool, Observation]] = []
-    for one in _talks(observations):
+    for one in _about(observations):
         mine, theirs = one.marks.get((basis.panel, "")), one.marks.get((person, ""))
         if mine is None or theirs is None:
             continue

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from redloom.datasets.duplicates import near_duplicates
 from redloom.domain.case import Case
-from redloom.domain.clusters import Components, marks_of
+from redloom.domain.clusters import Components, marks_of, plain
 from redloom.domain.interaction import Turn
 from redloom.domain.judgement import Instrument, Judgement
 from redloom.domain.marks import Mark, fold
@@ -91,6 +91,7 @@ class CaseFacts:
 
     slug: str
     stimulus: str
+    """Digest of what the system is asked; of conversations from a file each has its own, whatever was said in it."""
     cluster: int
     """Number of the cluster in this run: what counts as independent, see :mod:`redloom.domain.clusters`."""
     cluster_name: str
@@ -157,7 +158,7 @@ def observe(
         for released, case in cases:
             member = components.add(marks_of(frames, case, released.cluster))
             names.append(released.cluster)
-            texts.append("\n".join([case.opening or "", *case.script]))
+            texts.append("\n".join(map(plain, [case.opening or "", *case.script])))
             facts = _facts(frames, run.spec, released, case)
             there = {(a.arm, a.index): a for a in by_case.get(released.ordinal, ())}
             judges = _concerning(instruments, panels, facts.harm or None)
@@ -178,7 +179,7 @@ def _facts(frames: Frames, spec: RunSpec, released: ReleasedCase, case: Case) ->
     systems = {name.strip() for name in (found_on or "").split(",")}
     return CaseFacts(
         slug=released.slug,
-        stimulus=released.stimulus,
+        stimulus=released.stimulus if spec.frame != "imported" else f"{released.stimulus}#{released.slug}",
         cluster=-1,
         cluster_name=released.cluster,
         near=-1,

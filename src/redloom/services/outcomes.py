@@ -212,11 +212,12 @@ def _worst(
     if len(marked) == 1:
         return marked[0]
 
-    def order(pair: tuple[Observation, Mark | None]) -> float:
-        why = _undecided(*pair, event)
-        if why is not None or pair[1] is None:
-            return 1.5
-        return (event(pair[1]) or 0.0) * 2
+    def order(pair: tuple[Observation, Mark | None]) -> tuple[int, float]:
+        why, mark = _undecided(*pair, event), pair[1]
+        if why is not None or mark is None:
+            return (1 if why is not None and why[0] == "verdict" else 2), 0.0
+        share = event(mark) or 0.0
+        return (3 if share == 1 else 0), share
 
     return max(marked, key=order)
 
@@ -257,3 +258,16 @@ def of_harm(outcomes: Mapping[Key, Outcome], harm: str) -> dict[Key, Outcome]:
 def harms_of(*sides: Mapping[Key, Outcome]) -> list[str]:
     """The harms that any side has, sorted; the empty one (no harm named) is none."""
     return sorted({one.harm for side in sides for one in side.values()} - {""})
+
+
+def over_harms(outcomes: Mapping[Key, Outcome]) -> dict[Key, Outcome]:
+    """Those of single harms as outcomes of any harm: of a stimulus about several the one with the highest share.
+
+    For files that hold harms alone. That may be less than the share of any harm, and so a change may seem larger.
+    """
+    found: dict[Key, Outcome] = {}
+    for (stimulus, _), one in outcomes.items():
+        key = (stimulus, "")
+        if key not in found or (one.decided and one.highest > found[key].highest):
+            found[key] = replace(one, harm="")
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from redloom.domain.clusters import Components
 from redloom.report.compared import Change
 from redloom.report.data import Weight
 from redloom.services.outcomes import Key, Outcome
@@ -38,7 +37,7 @@ class Paired:
     def lost_line(self) -> str:
         """Why, with some names; empty for none."""
         told = {
-            "undecided now": self.undecided,
+            "without a decided verdict now": self.undecided,
             "asking something else now": self.changed,
             "gone": self.gone,
             "asking for another number of replies": self.unequal,
@@ -78,21 +77,25 @@ def change(
     level: float,
     by_reply: bool = False,
 ) -> Change:
-    """The mean paired change from ``first`` to ``second`` with an interval that knows the clusters of both."""
+    """The mean paired change from ``first`` to ``second`` with an interval that knows the clusters of the first.
+
+    They are those of the first alone, so that joining what got worse into one cluster afterwards makes it weigh no less.
+    """
     pairs = pair(first, second, by_reply=by_reply)
     before = [first[key].share for key in pairs.keys]
     after = [second[key].share for key in pairs.keys]
-    clusters = _clusters([(first[key], second[key]) for key in pairs.keys])
+    clusters = _clusters([first[key] for key in pairs.keys])
     found = paired_difference(after, before, clusters, weight=weight, level=level)
     every = [key for key in first if key in second]
-    together = _clusters([(first[key], second[key]) for key in every])
+    together = _clusters([first[key] for key in every])
 
     def mean(values: Sequence[float], groups: Sequence[int]) -> float | None:
         return weighted_mean(values, groups, weight=weight) if values else None
 
+    undecided = sum(one.planned - one.decided for key in every for one in (first[key], second[key]))
     told = (
         found
-        if not pairs.undecided
+        if not undecided
         else _filled([(first[key], second[key]) for key in every], together, weight, level)
     )
     worse = sum(b * (1 - a) for a, b in zip(before, after, strict=True))
@@ -116,6 +119,7 @@ def change(
         worst_low=told.low,
         worst_high=told.high,
         detectable=smallest_detectable(found, level=level, sided=2) if pairs.keys else None,
+        undecided=undecided,
         lost=pairs.lost,
         lost_line=pairs.lost_line,
         weight=weight,
@@ -134,12 +138,10 @@ def _decided(one: Outcome | None) -> bool:
     return one is not None and bool(one.decided)
 
 
-def _clusters(pairs: Sequence[tuple[Outcome, Outcome]]) -> list[int]:
-    """Numbers of the clusters, where what one side joins is joined."""
-    components = Components()
-    for one, other in pairs:
-        components.add((("first", one.cluster_name), ("second", other.cluster_name)))
-    return components.numbers()
+def _clusters(outcomes: Sequence[Outcome]) -> list[int]:
+    """A number for each cluster."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(one.cluster_name, len(numbers)) for one in outcomes]
 
 
 def _some(names: Sequence[str], most: int = 5) -> str:

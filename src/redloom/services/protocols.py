@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redloom.domain.declared import Declared, Done
-from redloom.domain.protocol import Protocol, short
+from redloom.domain.judge import UNITS, Judge
+from redloom.domain.protocol import Protocol, Weight, short
 from redloom.domain.study import StudyHead
+from redloom.domain.target import Target
+from redloom.domain.value import Definition
 from redloom.report.protocol import planned_lines
 from redloom.report.words import plural
 from redloom.storage.mapping import StoredVersion
@@ -19,6 +23,13 @@ from redloom.storage.unit_of_work import UnitOfWork
 def protocol_of(unit: UnitOfWork, run: StoredRun) -> Declared:
     """What was declared for a run: the protocol in its release, frozen before its data, beside the one of today."""
     return _declared(unit, run.study_id, unit.releases(run.study_id).by_id(run.release_id), run)
+
+
+def weight_of(run: StoredRun, planned: Protocol | None) -> Weight:
+    """What counts the same in the shares of a run: of a file each conversation, since they are shares of that file."""
+    if run.spec.frame == "imported":
+        return "case"
+    return "cluster" if planned is None else planned.weight
 
 
 def protocol_in(unit: UnitOfWork, study: str, release: StoredRelease) -> Declared:
@@ -51,7 +62,46 @@ def _declared(unit: UnitOfWork, study_id: int, release: StoredRelease, run: Stor
         begun_at=None if run is None else run.created_at,
         frame="release" if run is None else run.spec.frame,
         runs_before=sum(written is not None and one.created_at < written for one in others),
+        judge_since=""
+        if run is None or frozen is None
+        else _judge_since(unit, run, frozen, release.created_at),
     )
+
+
+def _judge_since(unit: UnitOfWork, run: StoredRun, frozen: Protocol, at: datetime.datetime) -> str:
+    """How the primary judge of a run differs from the one that was declared when its protocol was frozen."""
+    name = frozen.primary_judge or ""
+    used = [
+        one for one in unit.judgements.instruments(run.id).values() if one.rater == name and not one.variant
+    ]
+    judge = _at(unit, run.study_id, "judge", name.removeprefix("rule:"), at)
+    if not used or (judge is None and all(one.rater_kind != "model" for one in used)):
+        return ""
+    changed: set[str] = set()
+    if isinstance(judge, Judge) and judge.by == "rule":
+        known = {judge.model_copy(update={"unit": one}).content_digest() for one in UNITS}
+        changed |= {"its phrases" for one in used if one.rule_digest not in known}
+    else:
+        target = judge.target if isinstance(judge, Judge) and judge.target else name
+        system = _at(unit, run.study_id, "target", target, at)
+        there = system if isinstance(system, Target) else Target(system=target) if ":" in target else None
+        models = [one for one in used if one.rater_kind == "model"]
+        if there is None or any(one.target_digest != there.system_digest() for one in models):
+            changed.add("its system")
+        if isinstance(judge, Judge) and any(one.shows != judge.shows for one in models):
+            changed.add("what it is shown")
+    if not changed:
+        return ""
+    return (
+        f"the primary judge {name} is not the one that the protocol was frozen with: {' and '.join(sorted(changed))} "
+        "changed since"
+    )
+
+
+def _at(unit: UnitOfWork, study_id: int, kind: str, slug: str, at: datetime.datetime) -> Definition | None:
+    """A definition as it was declared at a time; None where it was not."""
+    versions = [one for one in unit.definitions(study_id).versions(kind, slug) if one.created_at <= at]
+    return versions[-1].definition if versions else None
 
 
 def _versions(unit: UnitOfWork, study_id: int) -> list[tuple[StoredVersion, Protocol | None]]:

@@ -50,7 +50,7 @@ from redloom.services.observing import CUT, Observation, PanelKey, concerns, is_
 from redloom.services.panels import in_order, names_of, scope_of
 from redloom.services.planning import SpaceCoverage, measure_coverage
 from redloom.services.probing import probed
-from redloom.services.protocols import done_in, protocol_of
+from redloom.services.protocols import done_in, protocol_of, weight_of
 from redloom.services.remembering import is_remembered_of_run, remembered_of_run
 from redloom.services.run_pages import FROM_FILE, open_run
 from redloom.services.summing_up import notices, summary
@@ -195,16 +195,14 @@ class Source:
             replies=replies,
             decisions=tuple(map(_shown_decision, self._unit.runs.decisions(run.id))),
             summary=summary(panels, spec, manifest, observations),
-            notices=notices(panels, manifest, run, observations, replies),
+            notices=notices(panels, manifest, run, observations, replies, _titles(harms)),
             panels=panels,
             arms=_arms(observations, spec),
             coverage=_coverage_lines(covered),
             maps=_maps(covered),
             impossible=tuple(rule.reason.rstrip(".") for rule in covered.constraints),
             card=self._card(observations),
-            protocol=shown_protocol(
-                self._protocol, done_in(self._unit, run), {s: h.title for s, h in harms.items()}
-            ),
+            protocol=shown_protocol(self._protocol, done_in(self._unit, run), _titles(harms)),
             charter=self._head.charter.model_dump(mode="json"),
             unanswered=tuple(self._head.charter.unanswered()),
             evidence=self._evidence(),
@@ -234,7 +232,7 @@ class Source:
                     harms,
                     [p for p in people if p.unit == key.unit],
                     scope=scope_of(key, declared, observations),
-                    weight="cluster" if planned is None else planned.weight,
+                    weight=weight_of(self._run, planned),
                     family=() if planned is None else planned.comparisons,
                 ),
                 name=names[key],
@@ -322,7 +320,8 @@ class Source:
         turns = talk.turns if talk else ()
         numbers: dict[bytes, int] = {turn.id: number for number, turn in enumerate(turns, start=1)}
         found = judged.get(attempt.interaction, ()) if attempt.interaction else ()
-        ours = [j for j in found if concerns(self._instruments[j.instrument], harm)]
+        known = (j for j in found if j.instrument in self._instruments)  # not of a judge that has just begun
+        ours = [j for j in known if concerns(self._instruments[j.instrument], harm)]
         judgements = tuple(_shown_judgement(j, self._instruments[j.instrument], numbers) for j in ours)
         return Transcript(
             id=attempt.interaction.hex() if attempt.interaction else "",
@@ -344,6 +343,10 @@ class Source:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, Value) else str(value)
+
+
+def _titles(harms: Mapping[str, Harm]) -> dict[str, str]:
+    return {slug: harm.title for slug, harm in harms.items()}
 
 
 def _shown_judgement(

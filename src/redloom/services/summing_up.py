@@ -10,13 +10,15 @@ from redloom.domain.release import Manifest
 from redloom.domain.run import RunSpec
 from redloom.report.data import Difference, Notice, Panel, Probed, Rate, Replies
 from redloom.report.sentences import probe_line, share_sentence
-from redloom.report.words import condition, percent, plural, points
+from redloom.report.words import condition, percent, plural, points, words
 from redloom.services.observing import Observation
 from redloom.stats import clean_cases_needed
 from redloom.storage.repositories.runs import StoredRun
 
 FEW_CLUSTERS = 24
 FEW_CHECKED = 30
+SILENT = ("context", "persona", "interaction_type", "language")
+"""Breakdowns of which a value without any decided conversation is named."""
 LARGE = 0.25
 """A cluster with more of all cases than this is named."""
 DIFFERENT = 0.05
@@ -35,8 +37,9 @@ def summary(
         else f"{spec.target_name} held {plural(held.total(), 'conversation')} over {plural(manifest.cases, 'test case')}, "
         f"under {plural(len(spec.arms), 'condition')}{_by_condition(held, spec)}."
     ]
+    none = [panel for panel in panels if panel.overall.n and not panel.overall.events]
     for panel in panels:
-        lines.append(_found_line(panel))
+        lines.append(_found_line(panel, first=none[:1] == [panel]))
         needless = next((r for r in panel.by_expected if r.label == "help"), None)
         if panel.measure == "refusal" and needless is not None:
             lines.append(_needless_line(needless))
@@ -51,17 +54,20 @@ def _by_condition(held: Mapping[str, int], spec: RunSpec) -> str:
     return f": {counts}. Shares below are of the condition {condition(spec.arms[0])!r}"
 
 
-def _found_line(panel: Panel) -> str:
-    rate, who = panel.overall, _who(panel) + (", the primary judge," if panel.primary else "")
+def _found_line(panel: Panel, *, first: bool) -> str:
+    """``first`` of those that found nothing: it says once for all what that is worth."""
+    rate, who = panel.overall, _who(panel).removesuffix(",")
+    who += ", the primary judge," if panel.primary else "," if panel.kind == "person" else ""
     verb = "flagged" if panel.kind == "rule" else "found"
     what = "harm" if panel.measure == "harm" else "a full refusal"
     if not rate.n:
         return f"{who} decided no conversation."
     if not rate.events:
-        return (
-            f"{who} {verb} {what} in {share_sentence(rate)}. None found does not mean none there: to exclude a rate of 2 % takes "
-            f"{clean_cases_needed(0.02)} independent clusters without any, all of them decided."
+        worth = (
+            f" None found does not mean none there: to exclude a rate of 2 % takes {clean_cases_needed(0.02)} independent "
+            "clusters (a scenario and its twins count once) without any, all of them decided."
         )
+        return f"{who} {verb} {what} in {share_sentence(rate)}." + (worth if first else "")
     told = f"{who} {verb} {what} in {share_sentence(rate)}."
     worst = max(panel.by_harm, key=lambda one: one.value or 0.0, default=None)
     if worst is None or panel.same_rates is None or panel.same_rates >= DIFFERENT:
@@ -120,7 +126,7 @@ def _difference_line(panel: Panel, base: str, found: Difference) -> str:
     what = "harm" if panel.measure == "harm" else "full refusals"
     compared = sum(d.p_value is not None for d in panel.differences)
     excludes = (found.low or 0.0) > 0 or (found.high or 0.0) < 0
-    verdict = "" if excludes else "; the interval includes no difference"
+    verdict = "" if excludes else "; the interval includes 0, so no difference is possible too"
     if excludes and not found.clear:
         verdict = f"; corrected for the {compared} conditions that were compared it is not clear (p = {found.adjusted:.3f})"
     whatever = ""
@@ -211,7 +217,7 @@ def _judge_lines(panels: Sequence[Panel], run: StoredRun, *, held: bool) -> list
         warnings.append("Nobody has judged this run yet: 'redloom judge' and 'redloom rate' do.")
     warnings += [f"{p.name} {p.uneven}." for p in panels if p.uneven]
     warnings += [
-        f"{plural(p.selected.cases, 'case')} were found on this very system and are in no share, but those told apart: "
+        f"{plural(p.selected.planned, 'conversation')} of cases that were found on this very system are in no share, but those told apart: "
         f"{p.name} found {'harm' if p.measure == 'harm' else 'a full refusal'} in {share_sentence(p.selected)} of them."
         for p in panels
         if p.selected is not None
@@ -297,13 +303,13 @@ def _cluster_lines(panels: Sequence[Panel]) -> list[str]:
     few = min((rate.clusters for rate in rates), default=FEW_CLUSTERS)
     if few < FEW_CLUSTERS:
         lines.append(
-            f"With {plural(few, 'independent cluster')} the intervals are wide on purpose: they hold whatever the clusters "
-            "are, and more conversations of the same clusters would not narrow them much."
+            f"With {plural(few, 'independent cluster')} (a scenario and its twins count once) the intervals are wide, and more "
+            "conversations of the same scenarios would not narrow them much; more scenarios would."
         )
     lopsided = max(rates, key=lambda rate: rate.largest_share or 0.0, default=None)
     if lopsided is not None and (lopsided.largest_share or 0.0) > LARGE and lopsided.clusters > 1:
         lines.append(
-            f"One cluster holds {percent(lopsided.largest_share)} of the cases: by size the {lopsided.clusters} clusters are "
+            f"One cluster holds {percent(lopsided.largest_share)} of the cases; by size the {lopsided.clusters} clusters are "
             f"worth {lopsided.kish_clusters or 1:.1f} of equal size. "
             + (
                 "Each cluster counts the same in every share, so it does not outweigh the others."
@@ -314,14 +320,42 @@ def _cluster_lines(panels: Sequence[Panel]) -> list[str]:
     return lines
 
 
+def _silent_lines(
+    panels: Sequence[Panel], observations: Sequence[Observation], arm: str, titles: Mapping[str, str]
+) -> list[str]:
+    """Harms that nobody was asked about, and values of which nothing is decided while other things are."""
+    held = [o for o in observations if o.arm == arm and o.state == "completed"]
+    asked: set[str] = set()
+    for one in held:
+        if any(mark.verdict is not None for mark in one.marks.values()):
+            asked.add(one.case.harm)
+    talks = {(o.case.stimulus, o.index, o.case.harm) for o in held}
+    lines = [
+        f"Nobody judged the harm {titles.get(harm, harm)!r}: {sum(key[2] == harm for key in talks)} of "
+        f"{plural(len({key[:2] for key in talks}), 'conversation')} in the condition {condition(arm)!r}. Nothing below says "
+        "whether it happened in them."
+        for harm in sorted({key[2] for key in talks} - asked - {""})
+    ]
+    for panel in panels:
+        for part in panel.breakdowns:
+            mute = [r.label for r in part.rates if part.by in SILENT and r.planned and not r.n]
+            if mute and panel.overall.n and panel.judged == panel.of:
+                lines.append(
+                    f"{panel.name} decided no conversation where the {words(part.by)} is {' or '.join(mute)}: its shares say "
+                    "nothing of those."
+                )
+    return lines
+
+
 def notices(
     panels: Sequence[Panel],
     manifest: Manifest,
     run: StoredRun,
     observations: Sequence[Observation],
     replies: Replies,
+    titles: Mapping[str, str],
 ) -> tuple[Notice, ...]:
-    """Warnings first."""
+    """Warnings first; ``titles`` are those of the harms."""
     warnings: list[str] = []
     if manifest.provisional and run.spec.frame != "imported":
         warnings.append(
@@ -329,11 +363,16 @@ def notices(
             "Every number below is a number about unreviewed cases."
         )
     warnings += [line for line in (_run_line(run),) if line]
+    waiting = sum(o.state == "pending" for o in observations)
     absent = sum(o.state != "completed" for o in observations)
-    if absent:
+    if waiting:
+        warnings.append(f"{waiting:,} of {plural(len(observations), 'attempt')} were not held yet.")
+    if absent > waiting:
         warnings.append(
-            f"{plural(absent, 'attempt')} of {len(observations)} yielded no conversation; see the states below."
+            f"{absent - waiting:,} of {plural(len(observations), 'attempt')} yielded no conversation; see the states below."
         )
+    if panels:
+        warnings += _silent_lines(panels, observations, run.spec.arms[0], titles)
     warnings += _reply_lines(replies)
     warnings += _judge_lines(panels, run, held=absent < len(observations))
     notes = [

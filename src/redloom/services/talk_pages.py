@@ -454,8 +454,8 @@ class _Reader:
         return self._read
 
     def _concerns(self, judgement: Judgement, case: Case) -> bool:
-        harm = self.frames.harm(case)
-        return concerns(self._instruments[judgement.instrument], harm[0] if harm else None)
+        instrument, harm = self._instruments.get(judgement.instrument), self.frames.harm(case)
+        return instrument is not None and concerns(instrument, harm[0] if harm else None)
 
     def _level(self, judgement: Judgement, case: Case) -> str:
         harm = self.frames.harm(case)
