@@ -118,7 +118,7 @@ def test_what_a_run_did_is_read_from_its_spec_and_judgements(workspace: Workspac
     with workspace.begin() as unit:
         done = done_in(unit, find_run(unit, name))
     assert (done.arms, done.attempts) == (("full",), {"full": 1})
-    assert set(done.judges) == {("rule:words", "turn_alone"), ("rule:refusal", "interaction")}
+    assert set(done.judges) == {("rule:words", "interaction"), ("rule:refusal", "turn_alone")}
 
 
 def test_a_gate_without_rules_holds_a_run_to_its_protocol(workspace: Workspace, tmp_path: Path) -> None:

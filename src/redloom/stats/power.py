@@ -106,10 +106,11 @@ class _Comparison:
 
     def log_error(self, change: float) -> float:
         """The logarithm of the error at which Gaffke's lower end would be 0 if this change were seen."""
-        against = max(self.differing - (1 - self.growth) * change, 0.0) / (2 * self.lump)
-        counts = [self.differing / (2 * self.lump), against, (1 + self.growth) * change / (2 * self.new), 1.0]
-        weights, there = np.array([-self.lump, self.lump, -self.new, self.pad]), np.array(counts) > 0
-        return log_tail(weights[there], np.array(counts)[there])
+        against = max(self.differing - (1 - self.growth) * change, 0.0)
+        counts = np.array([self.differing / 2, against / 2, (1 + self.growth) * change / 2, self.pad])
+        weights = np.array([-self.lump, self.lump, -self.new, self.pad])
+        there = counts > 0
+        return log_tail(weights[there], (counts / np.abs(weights))[there])
 
     def part(self, change: float) -> float:
         """How much Gaffke's bounds count in the interval if this change were seen."""
