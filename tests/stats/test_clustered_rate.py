@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from redloom.errors import InputError
-from redloom.stats import clustered_rate, wilson, zero_event_bound
+from redloom.stats import clustered_rate, upper_bound, wilson, zero_event_bound
 from redloom.stats._clusters import _satterthwaite  # pyright: ignore[reportPrivateUsage]
 
 # five clusters of 3, 2, 4, 1 and 3
@@ -130,6 +130,61 @@ def test_clustering_never_narrows_an_interval():
     assert found.design_effect == 1.0
     assert "taken as 1" in found.method
     assert found.high - found.low > wilson(50, 100).high - wilson(50, 100).low
+
+
+def against(before, after):
+    """How far an end went down while an event was added, as a share of the width."""
+    return max(before.low - after.low, before.high - after.high) / (before.high - before.low)
+
+
+@pytest.mark.parametrize("weight", ["cluster", "case"])
+@pytest.mark.parametrize(
+    "sizes",
+    [[4] * 24, [20] * 60, [1, 2, 3] * 25, [1] * 30 + [60], np.random.default_rng(1).geometric(0.05, 70)],
+)
+def test_no_event_moves_an_end_against_its_direction_by_a_tenth_of_the_width(sizes, weight):
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    outcomes = np.zeros(clusters.size)
+    before = clustered_rate(outcomes, clusters, weight=weight)
+    for at in np.cumsum(sizes) - 1:
+        outcomes[at] = 1
+        after = clustered_rate(outcomes, clusters, weight=weight)
+        assert against(before, after) < 0.1
+        before = after
+
+
+COUNTS = st.integers(1, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size)))
+
+
+@settings(deadline=None)
+@given(st.lists(COUNTS, min_size=3, max_size=80), st.data(), st.sampled_from(["cluster", "case"]))
+def test_one_more_event_anywhere_moves_no_end_against_its_direction_by_a_tenth(counts, data, weight):
+    sizes, events = np.array(counts).T
+    free = np.flatnonzero(events < sizes)
+    if free.size == 0:
+        return
+    clusters, outcomes = np.repeat(np.arange(sizes.size), sizes), []
+    for size, some in counts:
+        outcomes += [1] * some + [0] * (size - some)
+    before = clustered_rate(outcomes, clusters, weight=weight)
+    at = data.draw(st.sampled_from(free.tolist()))
+    outcomes[int(sizes[:at].sum() + events[at])] = 1
+    assert against(before, clustered_rate(outcomes, clusters, weight=weight)) < 0.1
+
+
+@pytest.mark.parametrize("times", [2, 5])
+def test_copies_of_every_unit_change_nothing_but_n(times):
+    draws = np.random.default_rng(9)
+    clusters = np.repeat(np.arange(40), draws.integers(1, 6, 40))
+    outcomes = (draws.random(clusters.size) < draws.beta(0.3, 1, 40)[clusters]).astype(float)
+    for weight in ("cluster", "case"):
+        one = clustered_rate(outcomes, clusters, weight=weight)
+        more = clustered_rate(np.tile(outcomes, times), np.tile(clusters, times), weight=weight)
+        assert more.value == pytest.approx(one.value, abs=1e-12)
+        assert more.event_clusters == pytest.approx(one.event_clusters)
+        assert upper_bound(
+            np.tile(outcomes, times), np.tile(clusters, times), weight=weight
+        ) == pytest.approx(upper_bound(outcomes, clusters, weight=weight), rel=1e-9)
 
 
 def test_equal_outcomes_have_the_bounds_of_that_many_clusters():

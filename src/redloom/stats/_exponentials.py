@@ -14,14 +14,15 @@ _BLOCK = 12
 _CLOSE = 1e-8
 _LEFT = 1e-15
 _BEND = 0.5
+_CLEAR = 0.95
 _MOST = 20.0
 
 
 def log_tail(weights: FloatArray, counts: FloatArray) -> float:
     """The logarithm of the chance that ``sum_j weights_j * Gamma(counts_j)`` is above 0; -inf for none.
 
-    Both of shape (terms,); the gammas are independent with scale 1, so a count is how many exponentials have that
-    weight. The generating function ``prod_j (1 - s weights_j)^(-counts_j)`` over s is inverted along a curve through
+    Both of shape (terms,), counts above 0; the gammas are independent with scale 1, so a count is how many exponentials
+    have that weight. The generating function ``prod_j (1 - s weights_j)^(-counts_j)`` over s is inverted along a curve through
     the saddle point of its logarithm (Lugannani and Rice 1980), by the trapezoidal rule after a double-exponential
     change of variable (Trefethen and Weideman 2014), with steps halved until two sums agree: the error of the finer
     one is then about the square of their difference, 1e-12 of the chance. Memory grows with the terms alone.
@@ -31,6 +32,7 @@ def log_tail(weights: FloatArray, counts: FloatArray) -> float:
     if weights.min() >= 0:
         return 0.0
     saddle, width = _saddle(weights, counts)
+    height = math.log(width / saddle) - float(np.sum(counts * np.log1p(-saddle * weights)))
     scaled = np.append(width * weights / (1 - saddle * weights), -width / saddle)
     powers = np.append(counts, 1.0)
     bend, total = _curve(scaled, powers)
@@ -40,8 +42,7 @@ def log_tail(weights: FloatArray, counts: FloatArray) -> float:
         before, total, step = total, (total + step * between) / 2, step / 2
         if abs(total - before) <= _CLOSE * abs(total):
             break
-    peak = -float(np.sum(counts * np.log1p(-saddle * weights)))
-    return peak + math.log(width / saddle * total / math.pi)
+    return height + math.log(total / math.pi)
 
 
 def _saddle(weights: FloatArray, counts: FloatArray) -> tuple[float, float]:
@@ -53,6 +54,7 @@ def _saddle(weights: FloatArray, counts: FloatArray) -> tuple[float, float]:
     size = math.sqrt(float(np.sum(counts * weights**2)))
     drift = float(np.sum(counts * weights)) / size
     at = min((math.sqrt(drift * drift + 4) - drift) / (2 * size), 0.9 / float(weights.max()))
+    least = math.sqrt(min(1.0, float(counts.min())))
     while True:
         pulls = weights / (1 - at * weights)
         slope = float(np.sum(counts * pulls)) - 1 / at
@@ -60,21 +62,22 @@ def _saddle(weights: FloatArray, counts: FloatArray) -> tuple[float, float]:
         decrement = abs(slope) * width
         if decrement < 0.05:
             return at, width
+        decrement /= least
         at -= slope * width**2 / (1 + decrement if decrement > 0.25 else 1)
 
 
 def _curve(scaled: FloatArray, powers: FloatArray) -> tuple[float, float]:
-    """How far the curve bends away from the vertical, and the terms along it: of two curves that with less cancelling.
+    """How far the curve bends away from the vertical, and the terms along it: not at all unless that cancels less.
 
     Bending helps where a few weights are large and many small ones only shift the sum; it harms where those differ.
     """
+    total, size = _terms(scaled, powers, bend=0.0, start=0.0, step=_STEP)
+    if total > _CLEAR * size:
+        return 0.0, total
     drift = float(np.sum(powers * scaled / (1 + (4 * scaled) ** 2)))
-    tried = [
-        (bend, *_terms(scaled, powers, bend=bend, start=0.0, step=_STEP))
-        for bend in (0.0, -_BEND * math.tanh(4 * drift))
-    ]
-    bend, total, _ = max(tried, key=lambda one: one[1] / one[2])
-    return bend, total
+    bend = -_BEND * math.tanh(4 * drift)
+    other, others = _terms(scaled, powers, bend=bend, start=0.0, step=_STEP)
+    return (bend, other) if other / others > total / size else (0.0, total)
 
 
 def _terms(

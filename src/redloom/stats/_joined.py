@@ -16,11 +16,13 @@ ALONE = 20.0
 """Up to so many clusters with an event, in effect, Gaffke's interval counts in full."""
 SPARSE = 60.0
 """From so many on it does not count; in between its part falls linearly, so that no event moves an end by a jump."""
+STEADY = 2.5
+"""The logarithm of how many times the width may fall over the 40 clusters in between before it falls by equal shares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Joined:
-    """A mean over clusters and its intervals at any level.
+    """A mean over clusters and its intervals at any error.
 
     ``lowest`` is 0 for a rate, whose values lie in [0, 1], and -1 for a difference of two. ``spread`` is None where all
     values are equal, or there is one cluster: then no variance can be estimated. ``sums`` and ``sizes`` have shape
@@ -41,18 +43,28 @@ class Joined:
         """How much of the way towards Gaffke's ends those of the variance are moved, where Gaffke's are wider."""
         return part_of(self.event_clusters)
 
-    def ends(self, level: float) -> tuple[float, float]:
-        """The two-sided interval, each side wrong with chance (1 - level) / 2."""
-        alpha = (1 - level) / 2
+    def ends(self, error: float) -> tuple[float, float]:
+        """The two-sided interval, each side wrong with chance ``error / 2``."""
+        alpha = error / 2
         if self.spread is None:
             low, high = self._gaffke(alpha)
         else:
             low, high = self._of_variance(self.spread, alpha)
             if self.part > 0:
-                lower, higher = self._gaffke(alpha)
-                low += self.part * min(lower - low, 0.0)
-                high += self.part * max(higher - high, 0.0)
+                (lower, higher), width = self._gaffke(alpha), high - low
+                low -= self.moved(low - lower, width)
+                high += self.moved(higher - high, width)
         return min(max(low, self.lowest), self.mean), max(min(high, 1.0), self.mean)
+
+    def moved(self, gap: float, width: float) -> float:
+        """How far an end is moved to where Gaffke's lies ``gap`` outside of an interval of this width.
+
+        The part of the gap that counts. Where that would be many widths, as with clusters of very uneven size, the width
+        falls by equal shares from Gaffke's, so that an event more never narrows an interval by a tenth.
+        """
+        if gap <= 0 or width <= 0:
+            return max(self.part * gap, 0.0)
+        return min(self.part * gap, width * math.expm1(self.part * max(STEADY, math.log1p(gap / width))))
 
     def shares(self) -> FloatArray:
         """The sums with each value as a share of the way from ``lowest`` to 1: what Gaffke's bound takes."""
@@ -98,12 +110,12 @@ def estimated(found: Joined, *, level: float, interval: str, events: float | Non
     """The estimate at a level; ``interval`` names the one that rests on the variance."""
     clusters, known = found.clusters, found.spread
     alone = clusters.count < 2
-    low, high = (None, None) if alone else found.ends(level)
+    low, high = (None, None) if alone else found.ends(1 - level)
     sparse = found.event_clusters < SPARSE
     if alone:
         method = "no interval"
     elif known is None:
-        method = "all equal: Gaffke bounds"
+        method = "all equal: Gaffke bounds" + "; sparse events" * sparse
     else:
         method = interval + " (design effect estimated below 1, taken as 1)" * known.raised
         method += "; sparse events: widened towards Gaffke bounds" * sparse

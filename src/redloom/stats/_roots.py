@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-_STRETCH = 1.25
-_TOLERANCE = 1e-12
+_STRETCH = 1.15
+_TOLERANCE = 1e-11
 _STEPS = 100
 
 
 def crossing(function: Callable[[float], float], *, start: float, most: float) -> float:
     """Where a falling function of a positive number is 0, found from ``start`` on; ``most`` if not before that.
 
-    Steps outwards by a quarter until the sign changes, then the method of Chandrupatla 1997, to 12 digits.
+    Steps outwards by 15 % until the sign changes, then the method of Chandrupatla 1997, to 11 digits.
     """
     near, at_near = start, function(start)
     rising = at_near > 0
     while True:
-        far = near * _STRETCH if rising else near / _STRETCH
-        if far > most:
+        if rising and near >= most:
             return most
+        far = min(near * _STRETCH, most) if rising else near / _STRETCH
         at_far = function(far)
         if (at_far > 0) != rising:
             return _between(function, (far, at_far), (near, at_near))

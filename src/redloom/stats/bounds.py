@@ -16,7 +16,7 @@ from ._exponentials import log_tail
 from ._roots import crossing
 from .estimate import Weight
 
-_FAR = 700.0
+_FAR = 50.0
 
 
 def upper_bound(
@@ -124,10 +124,6 @@ def _normal_depth(sums: FloatArray, sizes: FloatArray, *, largest: float, alpha:
 
 
 def _clopper_pearson_upper(events: int, n: int, *, alpha: float) -> float:
-    if events == n:
-        return 1.0
-    return (
-        -math.expm1(math.log(alpha) / n)
-        if events == 0
-        else float(betaincinv(events + 1, n - events, 1 - alpha))
-    )
+    if events == 0:
+        return -math.expm1(math.log(alpha) / n)
+    return float(betaincinv(events + 1, n - events, 1 - alpha)) if events < n else 1.0

@@ -16,6 +16,7 @@ from .bounds import GaffkeTail
 from .estimate import Estimate, Weight, undefined
 
 _METHOD = "mean paired difference, CR3 variance, Satterthwaite t"
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +84,17 @@ def _p_value(found: Joined) -> float:
     """The error at which the lower end of a positive mean is 0; may exceed 1."""
     shares = found.sizes - found.shares()
     tail = GaffkeTail(shares, found.sizes, largest=float(found.sizes.max()))
-    sure = 2 * math.exp(tail.log_chance(math.log(2)))
+    sure = max(2 * math.exp(tail.log_chance(math.log(2))), _TINY)
     if found.spread is None:
         return sure
-    rough = 2 * float(stdtr(found.spread.df, -found.mean / math.sqrt(found.spread.variance)))
+    rough = max(2 * float(stdtr(found.spread.df, -found.mean / math.sqrt(found.spread.variance))), _TINY)
     if found.part == 0 or sure <= rough:
         return rough
     if found.part == 1:
         return sure
 
     def lower_end(surprise: float) -> float:
-        return found.ends(-math.expm1(-surprise))[0]
+        return found.ends(math.exp(-surprise))[0]
 
     most, least = -math.log(rough), -math.log(min(sure, 1 - 1e-9))
     return math.exp(-crossing(lower_end, start=least, most=most)) if lower_end(least) > 0 else 1.0

@@ -26,14 +26,14 @@ def smallest_detectable(
     """The smallest true change that a comparison like this one finds with chance ``power``.
 
     ``estimate`` is one of ``paired_difference``; found means that its interval, two-sided at ``level`` or one-sided,
-    excludes no change. The smallest change that would be seen as one, plus the t quantile of ``power`` times the
+    excludes no change. It is the smallest change that would be seen as one, plus the t quantile of ``power`` times the
     standard error: where events are many, ``(t_level + t_power)`` standard errors. What would be seen as a change accounts
-    for Gaffke's bounds where the interval is joined with them; without any difference it is the exact sign test.
+    for Gaffke's bounds where the interval is joined with them; for single pairs of 0/1 outcomes that is the sign test.
 
     A change brings new differences, and with them variance: as many as between independent 0/1 outcomes that differ as
-    often as those seen (fewer, the more often they do), in lumps as large as those seen and one whole cluster. A change
-    that keeps to few clusters of many units is found less often than that. None where the estimate has no interval,
-    and where even a change of 1 would be found too rarely.
+    often as those seen, so fewer the more often they do; in lumps as large as those seen and one whole cluster. A change
+    that keeps to few clusters of many units is found less often: see limits-of-the-statistics.md. None where the estimate
+    has no interval over clusters, and where even a change of 1 would be found too rarely.
     """
     check_level(level)
     if not 0.5 <= power < 1:
@@ -106,9 +106,11 @@ class _Comparison:
 
     def log_error(self, change: float) -> float:
         """The logarithm of the error at which Gaffke's lower end would be 0 if this change were seen."""
-        against = max(self.differing - (1 - self.growth) * change, 0.0) / (2 * self.lump)
-        counts = [self.differing / (2 * self.lump), against, (1 + self.growth) * change / (2 * self.new), 1.0]
-        return log_tail(np.array([-self.lump, self.lump, -self.new, self.pad]), np.array(counts))
+        against = max(self.differing - (1 - self.growth) * change, 0.0)
+        counts = np.array([self.differing / 2, against / 2, (1 + self.growth) * change / 2, self.pad])
+        weights = np.array([-self.lump, self.lump, -self.new, self.pad])
+        there = counts > 0
+        return log_tail(weights[there], (counts / np.abs(weights))[there])
 
     def part(self, change: float) -> float:
         """How much Gaffke's bounds count in the interval if this change were seen."""
