@@ -220,7 +220,10 @@ def planted(
     ("rises", "falls"), [(0.0, 0.4), (0.12, 0.28), (0.25, 0.1)], ids=["better", "same", "worse"]
 )
 def test_the_interval_covers_the_planted_change(rises: float, falls: float) -> None:
-    """40 clusters of 5; the true change is (1 - p) rises - p falls. 600 repetitions: about 95 %, within 2.5 points."""
+    """40 clusters of 5; the true change is (1 - p) rises - p falls. 600 repetitions: 95 % or more, never the wrong way.
+
+    So few clusters have a difference that the interval is joined with Gaffke's: it covers more, and finds less.
+    """
     before, generator, hit, sides = 0.3, random.Random(20261123), 0, [0, 0]
     truth = (1 - before) * rises - before * falls
     for _ in range(600):
@@ -230,13 +233,13 @@ def test_the_interval_covers_the_planted_change(rises: float, falls: float) -> N
         hit += found.low <= truth <= found.high
         sides[0] += found.high < 0
         sides[1] += found.low > 0
-    assert 0.925 <= hit / 600 <= 0.975
+    assert hit / 600 >= 0.95
     if truth > 0.05:
-        assert sides[1] > 540 and sides[0] == 0
+        assert sides[1] > 420 and sides[0] == 0
     elif truth < -0.05:
-        assert sides[0] > 540 and sides[1] == 0
+        assert sides[0] > 330 and sides[1] == 0
     else:
-        assert sides[0] + sides[1] <= 45
+        assert sides[0] + sides[1] <= 30
 
 
 def test_a_sentence_says_which_way_it_went() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -160,6 +161,17 @@ def test_the_order_of_units_changes_no_digit(units, weight, random):
     ]
     assert len(set(bounds)) == 1
     assert 0 < bounds[0] <= 1
+
+
+def test_ten_thousand_clusters_of_different_shares_take_little_memory():
+    means = np.random.default_rng(2).random(10_000) ** 3
+    tracemalloc.start()
+    bound = upper_bound(means, np.arange(10_000))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    error = means.std() / 100
+    assert bound == pytest.approx(means.mean() + 1.645 * error, abs=0.05 * error)
+    assert peak < 20e6
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from redloom.errors import InputError
-from redloom.stats import paired_difference, smallest_detectable, wilson
+from redloom.stats import clopper_pearson, paired_difference, smallest_detectable, wilson
 
 RUNS = 1000
 
@@ -114,4 +114,5 @@ def test_a_change_of_that_size_is_found_in_four_of_five_runs(
         after |= draws.random(groups.size) < raised
         level = 0.95 if sided == 2 else 0.9
         found += paired_difference(after.astype(float), before.astype(float), groups, level=level).low > 0
-    assert 0.75 <= found / RUNS <= 0.9
+    simulated = clopper_pearson(found, RUNS, level=0.999)
+    assert simulated.high >= 0.75 and simulated.low <= 0.9

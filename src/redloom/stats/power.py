@@ -26,14 +26,14 @@ def smallest_detectable(
     """The smallest true change that a comparison like this one finds with chance ``power``.
 
     ``estimate`` is one of ``paired_difference``; found means that its interval, two-sided at ``level`` or one-sided,
-    excludes no change. The smallest change that would be seen as one, plus the t quantile of ``power`` times the
+    excludes no change. It is the smallest change that would be seen as one, plus the t quantile of ``power`` times the
     standard error: where events are many, ``(t_level + t_power)`` standard errors. What would be seen as a change accounts
-    for Gaffke's bounds where the interval is joined with them; without any difference it is the exact sign test.
+    for Gaffke's bounds where the interval is joined with them; for single pairs of 0/1 outcomes that is the sign test.
 
     A change brings new differences, and with them variance: as many as between independent 0/1 outcomes that differ as
-    often as those seen (fewer, the more often they do), in lumps as large as those seen and one whole cluster. A change
-    that keeps to few clusters of many units is found less often than that. None where the estimate has no interval,
-    and where even a change of 1 would be found too rarely.
+    often as those seen, so fewer the more often they do; in lumps as large as those seen and one whole cluster. A change
+    that keeps to few clusters of many units is found less often: see limits-of-the-statistics.md. None where the estimate
+    has no interval over clusters, and where even a change of 1 would be found too rarely.
     """
     check_level(level)
     if not 0.5 <= power < 1:
