@@ -31,9 +31,10 @@ from redloom.services.comparing import Side
 from redloom.services.finding import find_run, get_release
 from redloom.services.loading import load_judges, load_targets
 from redloom.services.measuring import within
-from redloom.services.observing import Observation, PanelKey
+from redloom.services.observing import PanelKey
 from redloom.services.outcomes import (
     Basis,
+    Cell,
     Key,
     Outcome,
     Tally,
@@ -113,7 +114,7 @@ def gate(workspace: Workspace, name: str, rules: GateRules, baseline: Baseline |
             checks.append(GateCheck(kind="protocol", name="primary judge", passed=False, message=held.broken))
         worse: list[str] = []
         differs: tuple[str, ...] = ()
-        notes = [measured.unasked()] if measured.unasked() else []
+        notes = [line for line in (measured.unasked(),) if line]
         if not (rules.bounds or rules.must_never or baseline):
             notes.append(
                 "No bound, nothing that must never happen and no baseline was given: only what is missing was asked about."
@@ -253,11 +254,13 @@ class _Measured:
         self.weight: Weight = side.weight
         scope = scope_of(self.panel, side.declared, side.observations)
         self.observations = within(side.observations, scope)
-        self.found = self._tally(self.observations)
+        self.cells = cells_of(self.observations)
+        self._basis = Basis(panel=self.panel, measure=self.measure)
+        self.found = self._tally(self.cells)
         self.outcomes = self.found.decided
 
-    def _tally(self, observations: Sequence[Observation], *, by_harm: bool = True) -> Tally:
-        return tally(cells_of(observations), Basis(panel=self.panel, measure=self.measure), by_harm=by_harm)
+    def _tally(self, cells: Sequence[Cell], *, by_harm: bool = True) -> Tally:
+        return tally(cells, self._basis, by_harm=by_harm)
 
     @property
     def seen(self) -> Seen:
@@ -272,8 +275,8 @@ class _Measured:
     def of(self, harm: str) -> Tally:
         """What was found of a harm, or of any that was asked about."""
         if harm == ALL:
-            return self._tally(self.observations, by_harm=False)
-        return self._tally([one for one in self.observations if one.case.harm == harm])
+            return self._tally(self.cells, by_harm=False)
+        return self._tally([one for one in self.cells if one.case.harm == harm])
 
     def sizes(self) -> dict[str, list[int]]:
         """Harm (or ``all``) of the bounds -> stimuli that each cluster asks."""
@@ -286,8 +289,9 @@ class _Measured:
 
     def must_never(self) -> Iterator[GateCheck]:
         """Whether cases and harms on the list are without a single event, all of them decided."""
+        every = cells_of(self.side.every) if self.rules.must_never else []
         for name in self.rules.must_never:
-            ours = [one for one in self.side.every if name in (one.case.slug, one.case.harm)]
+            ours = [one for one in every if name in (one.case.slug, one.case.harm)]
             arms = {arm: self._tally([one for one in ours if one.arm == arm]) for arm in self.side.spec.arms}
             held = arms.pop(self.side.arm)
             yield never_check(name, held, arm=self.side.arm, others=arms)
@@ -315,7 +319,8 @@ class _Measured:
         """What has no partner; and for all and for each harm, whether it got worse than the baseline, all at once."""
         now = self.found.outcomes
         harms = harms_of(before)
-        whole = self._tally(self.observations, by_harm=False).outcomes
+        whole = self.of(ALL).outcomes
+        by_reply = self.found.counts == "reply"
         groups: list[tuple[str, Mapping[Key, Outcome], Mapping[Key, Outcome]]] = [
             (ALL, over_harms(before), whole)
         ]
@@ -323,10 +328,9 @@ class _Measured:
             groups += [(harm, of_harm(before, harm), of_harm(now, harm)) for harm in harms]
         level = 1 - 2 * (1 - self.rules.level) / len(groups)
         changes = [
-            (name, change(old, new, weight=self.weight, level=level, by_reply=self.found.counts == "reply"))
+            (name, change(old, new, weight=self.weight, level=level, by_reply=by_reply))
             for name, old, new in groups
         ]
-        by_reply = self.found.counts == "reply"
         yield unpaired_check(pair(before, now, by_reply=by_reply), self.rules)
         for name, found in changes:
             yield step_check(name, found, self.rules.tolerance)
